@@ -1,0 +1,12 @@
+// Package protocols holds the trials that are shipped with trialwatch.
+package protocols
+
+import "embed"
+
+// FS holds one folder a trial: <study>/protocol.yaml.
+//
+//go:embed */protocol.yaml
+var FS embed.FS
+
+// Shipped is the file of the trial that demo and serve use when none is named.
+const Shipped = "til-il2/protocol.yaml"

@@ -1,0 +1,405 @@
+package protocol
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// Schema is the JSON Schema of a protocol file.
+//
+//go:embed schema.json
+var Schema []byte
+
+// MaxBytes is the size of the largest protocol file that is read.
+const MaxBytes = 256 << 10
+
+// Error is one thing wrong with a protocol file.
+type Error struct {
+	File         string
+	Line, Column int    // from 1; 0 where the error belongs to no place
+	Message      string // without the place
+	Excerpt      string // the line with a caret under the column, "" where there is none
+}
+
+// Error writes "file:line:column: message".
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return e.File + ": " + e.Message
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
+}
+
+// Errors are all things wrong with a file, in the order of their places.
+type Errors []*Error
+
+// Error writes one error a line.
+func (es Errors) Error() string {
+	lines := make([]string, len(es))
+	for i, e := range es {
+		lines[i] = e.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Parse reads a protocol. The error is an [Errors] with everything that is wrong. name is used in errors only.
+func Parse(name string, data []byte) (*Protocol, error) {
+	f := &file{name: name, lines: strings.Split(string(data), "\n")}
+	if len(data) > MaxBytes {
+		return nil, f.fail(0, 0, fmt.Sprintf("the file is larger than %d KiB", MaxBytes>>10))
+	}
+	tree, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, f.syntax(err)
+	}
+	if len(tree.Docs) != 1 || tree.Docs[0].Body == nil {
+		return nil, f.fail(1, 1, fmt.Sprintf("want one YAML document, got %d", len(tree.Docs)))
+	}
+	f.root = tree.Docs[0].Body
+	// Anchors and aliases would let a small file grow without bound, and a reviewer read one thing and the program another.
+	if bad := ast.Filter(ast.AnchorType, f.root); len(bad) > 0 {
+		tk := bad[0].GetToken()
+		return nil, f.fail(tk.Position.Line, tk.Position.Column, "anchors and aliases are not allowed in a protocol")
+	}
+	var doc any
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return nil, f.syntax(err)
+	}
+	f.validate(doc)
+	if len(f.errs) > 0 {
+		return nil, f.sorted()
+	}
+	p := &Protocol{FutureTolerance: Duration(24 * time.Hour)}
+	if err := yaml.UnmarshalWithOptions(data, p, yaml.Strict()); err != nil {
+		return nil, f.syntax(err)
+	}
+	f.check(p)
+	if len(f.errs) > 0 {
+		return nil, f.sorted()
+	}
+	sum := sha256.Sum256(data)
+	p.Hash = hex.EncodeToString(sum[:])
+	return p, nil
+}
+
+// file collects the errors of one file.
+type file struct {
+	name  string
+	lines []string
+	root  ast.Node
+	errs  Errors
+}
+
+func (f *file) add(line, column int, msg string) {
+	e := &Error{File: f.name, Line: line, Column: column, Message: msg}
+	if line >= 1 && line <= len(f.lines) && column >= 1 {
+		number := strconv.Itoa(line)
+		e.Excerpt = number + " | " + f.lines[line-1] + "\n" + strings.Repeat(" ", len(number)+3+column-1) + "^"
+	}
+	f.errs = append(f.errs, e)
+}
+
+func (f *file) fail(line, column int, msg string) error { f.add(line, column, msg); return f.errs }
+
+func (f *file) sorted() Errors {
+	slices.SortStableFunc(f.errs, func(a, b *Error) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+	return f.errs
+}
+
+// syntax turns an error of the YAML library into ours.
+func (f *file) syntax(err error) error {
+	var ye yaml.Error
+	if errors.As(err, &ye) && ye.GetToken() != nil {
+		pos := ye.GetToken().Position
+		return f.fail(pos.Line, pos.Column, ye.GetMessage())
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return f.fail(0, 0, first)
+}
+
+// at reports an error at a path of keys and indices.
+func (f *file) at(path []string, format string, args ...any) {
+	line, column := f.position(path, false)
+	f.add(line, column, fmt.Sprintf(format, args...))
+}
+
+// position finds a path in the document: the value, or its key.
+func (f *file) position(path []string, key bool) (line, column int) {
+	node := f.root
+	best := node.GetToken().Position
+	for i, step := range path {
+		last := i == len(path)-1
+		switch n := node.(type) {
+		case *ast.MappingNode:
+			found := false
+			for _, v := range n.Values {
+				if v.Key.GetToken().Value == step {
+					best, node, found = v.Key.GetToken().Position, v.Value, true
+					if !last || !key {
+						best = start(v.Value, best)
+					}
+					break
+				}
+			}
+			if !found {
+				return best.Line, best.Column
+			}
+		case *ast.SequenceNode:
+			j, err := strconv.Atoi(step)
+			if err != nil || j >= len(n.Values) {
+				return best.Line, best.Column
+			}
+			node = n.Values[j]
+			best = start(node, best)
+		default:
+			return best.Line, best.Column
+		}
+	}
+	return best.Line, best.Column
+}
+
+// start is where a value begins: a mapping at its first key, for its own token is a colon.
+func start(n ast.Node, fallback *token.Position) *token.Position {
+	switch v := n.(type) {
+	case *ast.MappingNode:
+		if len(v.Values) > 0 {
+			return v.Values[0].Key.GetToken().Position
+		}
+	case nil:
+		return fallback
+	}
+	if tk := n.GetToken(); tk != nil {
+		return tk.Position
+	}
+	return fallback
+}
+
+// validate checks the document against the schema, all errors at once.
+func (f *file) validate(doc any) {
+	schema, err := compiled()
+	if err != nil {
+		f.add(0, 0, "internal: "+err.Error())
+		return
+	}
+	// The validator wants JSON's types.
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		f.add(0, 0, "the document is not plain data: "+err.Error())
+		return
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		f.add(0, 0, err.Error())
+		return
+	}
+	var ve *jsonschema.ValidationError
+	if err := schema.Validate(value); errors.As(err, &ve) {
+		f.leaves(ve)
+	} else if err != nil {
+		f.add(0, 0, err.Error())
+	}
+}
+
+func (f *file) leaves(ve *jsonschema.ValidationError) {
+	for _, cause := range ve.Causes {
+		f.leaves(cause)
+	}
+	if len(ve.Causes) > 0 {
+		return
+	}
+	name := strings.Join(ve.InstanceLocation, ".")
+	switch k := ve.ErrorKind.(type) {
+	case *kind.AdditionalProperties:
+		for _, prop := range k.Properties {
+			line, column := f.position(append(slices.Clone(ve.InstanceLocation), prop), true)
+			f.add(line, column, fmt.Sprintf("unknown key %q", prop))
+		}
+	case *kind.FalseSchema:
+		line, column := f.position(ve.InstanceLocation, true)
+		f.add(line, column, fmt.Sprintf("%q does not belong to this schedule", ve.InstanceLocation[len(ve.InstanceLocation)-1]))
+	case *kind.Required:
+		line, column := f.position(ve.InstanceLocation, false)
+		if name == "" {
+			name = "the protocol"
+		}
+		f.add(line, column, fmt.Sprintf("%s lacks %s", name, strings.Join(k.Missing, ", ")))
+	default:
+		line, column := f.position(ve.InstanceLocation, false)
+		f.add(line, column, name+": "+ve.ErrorKind.LocalizedString(message.NewPrinter(language.English)))
+	}
+}
+
+func compiled() (*jsonschema.Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
+	if err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("protocol.json", doc); err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	return c.Compile("protocol.json")
+}
+
+// concepts that a protocol may name, beside analytes.
+var drugs = []string{timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.Fludarabine, timeline.Pembrolizumab, timeline.TIL}
+
+// canonical units of the analytes that a hold may read.
+var canonical = map[string]string{timeline.CreatinineMass: "mg/dL", timeline.CreatinineMolar: "umol/L"}
+
+var terms = []string{"neutrophil-count-decreased", "fever"}
+
+// check finds what a schema cannot: contradictions between parts.
+func (f *file) check(p *Protocol) {
+	zone, err := time.LoadLocation(p.Timezone)
+	if err != nil || p.Timezone == "Local" {
+		f.at([]string{"timezone"}, "unknown time zone %q: want a name of the IANA database, such as America/Chicago", p.Timezone)
+		zone = time.UTC
+	}
+	p.Zone = zone
+	named := map[string]string{}
+	for i, a := range p.Arms {
+		for j, n := range append([]string{a.ID, a.Title}, a.Aliases...) {
+			path := []string{"arms", strconv.Itoa(i), "id"}
+			if j > 1 {
+				path = []string{"arms", strconv.Itoa(i), "aliases", strconv.Itoa(j - 2)}
+			}
+			if other, taken := named[fold(n)]; taken && other != a.ID {
+				f.at(path, "arm name %q is also one of %s", n, other)
+			}
+			if fold(n) == Unassigned {
+				f.at(path, "%q is the name of patients without an arm", Unassigned)
+			}
+			named[fold(n)] = a.ID
+		}
+	}
+	drug := func(name string, path ...string) {
+		if !slices.Contains(drugs, name) {
+			f.at(path, "unknown drug or procedure %q: want one of %s", name, strings.Join(drugs, ", "))
+		}
+	}
+	drug(p.Day0, "day0")
+	for i, t := range p.Treatments {
+		drug(t, "treatments", strconv.Itoa(i))
+	}
+	seen := map[[2]string]bool{}
+	for i := range p.Regimens {
+		r, at := &p.Regimens[i], func(field string) []string { return []string{"regimens", strconv.Itoa(i), field} }
+		drug(r.Drug, at("drug")...)
+		if !slices.ContainsFunc(p.Arms, func(a Arm) bool { return a.ID == r.Arm }) {
+			f.at(at("arm"), "regimen %s: there is no arm %q", r.ID, r.Arm)
+		}
+		if seen[[2]string{r.Arm, r.ID}] {
+			f.at(at("id"), "regimen %s stands twice in %s", r.ID, r.Arm)
+		}
+		seen[[2]string{r.Arm, r.ID}] = true
+		switch {
+		case r.Schedule == "daily" && r.LastDay < r.FirstDay:
+			f.at(at("lastDay"), "regimen %s: last day %d is before first day %d", r.ID, r.LastDay, r.FirstDay)
+		case r.Schedule == "interval" && r.Every <= 0:
+			f.at(at("every"), "regimen %s: the interval must be longer than 0", r.ID)
+		case r.Schedule == "interval" && r.MissedAfter < r.Tolerance:
+			f.at(at("missedAfter"), "regimen %s: a dose would be missed before it is late", r.ID)
+		case r.Schedule == "interval" && r.MissedAfter*2 > r.Every:
+			f.at(at("missedAfter"), "regimen %s: a dose would be missed after half the interval, when the next could fill its slot", r.ID)
+		}
+	}
+	for i := range p.Holds {
+		for name, l := range map[string]*Limits{"relative": p.Holds[i].Relative, "absolute": p.Holds[i].Absolute} {
+			if l == nil {
+				continue
+			}
+			for j, lim := range l.AtLeast {
+				path := []string{"holds", strconv.Itoa(i), name, "atLeast", strconv.Itoa(j)}
+				if unit, ok := canonical[lim.Analyte]; !ok {
+					f.at(append(path, "analyte"), "no hold can read %q", lim.Analyte)
+				} else if unit != lim.Unit {
+					f.at(append(path, "unit"), "%s is compared in %s, not %s", lim.Analyte, unit, lim.Unit)
+				}
+			}
+		}
+	}
+	for i, t := range p.Toxicity {
+		path := []string{"toxicity", strconv.Itoa(i), "term"}
+		if !slices.Contains(terms, t.Term) {
+			f.at(path, "unknown term %q: want one of %s", t.Term, strings.Join(terms, ", "))
+		}
+		if t.Term == "fever" && t.EpisodeGap <= 0 {
+			f.at(path, "fever needs an episodeGap longer than 0")
+		}
+		if t.Expected != nil {
+			drug(t.Expected.From, "toxicity", strconv.Itoa(i), "expected", "from")
+		}
+		if t.LLN != nil && t.LLN.Unit != "10*9/L" {
+			f.at([]string{"toxicity", strconv.Itoa(i), "lln", "unit"}, "the limit is compared in 10*9/L, not %s", t.LLN.Unit)
+		}
+	}
+	if fn := p.FN; fn != nil {
+		if fn.NeutrophilsBelow.Unit != "10*9/L" {
+			f.at([]string{"febrileNeutropenia", "neutrophilsBelow", "unit"}, "neutrophils are compared in 10*9/L, not %s", fn.NeutrophilsBelow.Unit)
+		}
+		if fn.Sustained.Unit != "Cel" {
+			f.at([]string{"febrileNeutropenia", "sustained", "unit"}, "temperatures are compared in Cel, not %s", fn.Sustained.Unit)
+		}
+		if fn.Single.Value.Less(fn.Sustained.Value) {
+			f.at([]string{"febrileNeutropenia", "single", "value"}, "the single temperature is below the sustained one")
+		}
+		if fn.EpisodeGap <= 0 || fn.ReadingGap <= 0 {
+			f.at([]string{"febrileNeutropenia", "episodeGap"}, "the gaps must be longer than 0")
+		}
+	}
+}
+
+func parseDuration(s string) (time.Duration, error) {
+	rest, ok := strings.CutPrefix(s, "P")
+	if !ok || rest == "" || strings.HasSuffix(rest, "T") {
+		return 0, fmt.Errorf("%q is not an ISO 8601 duration such as PT8H or P5D", s)
+	}
+	days, clock, _ := strings.Cut(rest, "T")
+	var total time.Duration
+	for _, part := range []struct {
+		text  *string
+		units string
+	}{{&days, "D"}, {&clock, "HM"}} {
+		for _, unit := range part.units {
+			number, after, found := strings.Cut(*part.text, string(unit))
+			if !found {
+				continue
+			}
+			n, err := strconv.Atoi(number)
+			if err != nil || n < 0 || n > 100_000 {
+				return 0, fmt.Errorf("%q is not an ISO 8601 duration such as PT8H or P5D", s)
+			}
+			total += time.Duration(n) * map[rune]time.Duration{'D': 24 * time.Hour, 'H': time.Hour, 'M': time.Minute}[unit]
+			*part.text = after
+		}
+		if *part.text != "" {
+			return 0, fmt.Errorf("%q is not an ISO 8601 duration such as PT8H or P5D", s)
+		}
+	}
+	return total, nil
+}

@@ -1,0 +1,219 @@
+// Package protocol holds a trial as data: arms, schedules, windows, thresholds and where each comes from.
+//
+// A protocol is a YAML file. [Parse] is strict: an unknown key, a wrong type or a contradiction is an error with line and column, and all of
+// them are returned at once. The shape is published as schema.json, which editors can use.
+package protocol
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/trialwatch/trialwatch/rules/ctcae"
+	"github.com/trialwatch/trialwatch/rules/decimal"
+)
+
+// Protocol is one trial. It is not changed after [Parse] and safe for concurrent use.
+type Protocol struct {
+	Study         string            `yaml:"study"` // token of findings and NATS subjects
+	Title         string            `yaml:"title"`
+	Version       string            `yaml:"version"`
+	Source        string            `yaml:"source"`
+	References    []string          `yaml:"references"`    // how a ResearchSubject names the study
+	SubjectSystem string            `yaml:"subjectSystem"` // system of the identifier that names a subject; "" = the first one
+	CTCAE         ctcae.Version     `yaml:"ctcae"`
+	Timezone      string            `yaml:"timezone"`
+	Arms          []Arm             `yaml:"arms"`
+	Day0          string            `yaml:"day0"`       // concept whose first start is day 0
+	Treatments    []string          `yaml:"treatments"` // concepts that make a patient treated
+	Regimens      []Regimen         `yaml:"regimens"`
+	NotGiven      NotGiven          `yaml:"notGiven"`
+	Holds         []Hold            `yaml:"holds"`
+	Toxicity      []Toxicity        `yaml:"toxicity"`
+	FN            *FebrileNeutro    `yaml:"febrileNeutropenia"` // nil: the rule does not run
+	Codes         []Code            `yaml:"codes"`
+	Urgency       map[string]string `yaml:"urgency"` // rule id → urgency, in place of the default
+	// AfterOffStudy is how long results are graded after a patient left the study (0 = not at all).
+	AfterOffStudy Duration `yaml:"afterOffStudy"`
+	// FutureTolerance is how far after its receipt a clinical time may lie.
+	FutureTolerance Duration `yaml:"futureTolerance"`
+
+	Zone *time.Location `yaml:"-"` // of Timezone, never nil after Parse
+	Hash string         `yaml:"-"` // SHA-256 of the file, hex
+}
+
+// Arm is a treatment arm.
+type Arm struct {
+	ID      string   `yaml:"id"`
+	Title   string   `yaml:"title"`
+	Aliases []string `yaml:"aliases"`
+}
+
+// Regimen is a drug of one arm and when it is due.
+type Regimen struct {
+	ID       string    `yaml:"id"`
+	Title    string    `yaml:"title"`
+	Arm      string    `yaml:"arm"`
+	Drug     string    `yaml:"drug"`
+	Route    string    `yaml:"route"`
+	Dose     *Quantity `yaml:"dose"`
+	Schedule string    `yaml:"schedule"` // "interval" or "daily"
+	Cite     string    `yaml:"cite"`
+
+	// Of an interval schedule: doses every so many hours of elapsed time.
+	Every       Duration `yaml:"every"`
+	Doses       int      `yaml:"doses"`       // how many at most
+	FirstWithin Duration `yaml:"firstWithin"` // of the end of the day-0 infusion
+	Tolerance   Duration `yaml:"tolerance"`   // early before due − tolerance, late after due + tolerance
+	MissedAfter Duration `yaml:"missedAfter"`
+	MinGap      Duration `yaml:"minGap"` // a shorter gap between given doses is important
+	MaxGap      Duration `yaml:"maxGap"` // the course ends so long after the last given dose
+	Course      Duration `yaml:"course"` // and so long after the first
+
+	// Of a daily schedule: one dose a site-local calendar day, from FirstDay to LastDay (study days).
+	FirstDay int `yaml:"firstDay"`
+	LastDay  int `yaml:"lastDay"`
+}
+
+// Slots is how many doses the regimen has at most.
+func (r *Regimen) Slots() int {
+	if r.Schedule == "daily" {
+		return r.LastDay - r.FirstDay + 1
+	}
+	return r.Doses
+}
+
+// NotGiven classes the reasons of doses that were not given; what is in neither list is held.
+type NotGiven struct {
+	Refused     []string `yaml:"refused"` // "system|code"
+	Unavailable []string `yaml:"unavailable"`
+	Cite        string   `yaml:"cite"`
+}
+
+// Hold is a criterion that supports holding a dose.
+type Hold struct {
+	ID       string   `yaml:"id"`
+	Title    string   `yaml:"title"`
+	Lookback Duration `yaml:"lookback"`
+	Relative *Limits  `yaml:"relative"` // nil: the criterion has none
+	Absolute *Limits  `yaml:"absolute"`
+	Cite     string   `yaml:"cite"`
+}
+
+// Limits are the values from which a criterion is met, one a unit family.
+type Limits struct {
+	Label   string  `yaml:"label"`
+	AtLeast []Limit `yaml:"atLeast"`
+}
+
+// Limit is a limit of one analyte in its canonical unit.
+type Limit struct {
+	Analyte string         `yaml:"analyte"`
+	Value   decimal.Number `yaml:"value"`
+	Unit    string         `yaml:"unit"`
+}
+
+// Toxicity is a CTCAE term that is graded.
+type Toxicity struct {
+	Term       string    `yaml:"term"` // in kebab case
+	EpisodeGap Duration  `yaml:"episodeGap"`
+	LLN        *Quantity `yaml:"lln"`      // where a result has none, nil = ungradable where needed
+	Expected   *Window   `yaml:"expected"` // nil: never expected
+}
+
+// Window is a span of a patient's study: from the first dose of a drug to the end of a study day.
+type Window struct {
+	From  string `yaml:"from"`
+	ToDay int    `yaml:"toDay"`
+}
+
+// FebrileNeutro holds the parameters of febrile neutropenia; DESIGN words: criterion instant, neutropenic, episode.
+type FebrileNeutro struct {
+	NeutrophilsBelow     Quantity `yaml:"neutrophilsBelow"`     // 10*9/L
+	Single               Single   `yaml:"single"`               // one temperature
+	Sustained            Quantity `yaml:"sustained"`            // Cel, at least
+	SustainedFor         Duration `yaml:"sustainedFor"`         // longer than
+	ReadingGap           Duration `yaml:"readingGap"`           // at most, within a run of readings
+	Lookback             Duration `yaml:"lookback"`             // age of a count, at most
+	Lookahead            Duration `yaml:"lookahead"`            // a count after the temperature, at most
+	EpisodeGap           Duration `yaml:"episodeGap"`           // between readings of one episode, at most
+	PossibleSustainedGap Duration `yaml:"possibleSustainedGap"` // a candidate's gap, at most
+	Expected             bool     `yaml:"expected"`
+	Cite                 string   `yaml:"cite"`
+}
+
+// Single is a limit for one temperature.
+type Single struct {
+	Comparator string         `yaml:"comparator"` // ">" or ">="
+	Value      decimal.Number `yaml:"value"`
+	Unit       string         `yaml:"unit"`
+}
+
+// Quantity is an exact number with its unit.
+type Quantity struct {
+	Value decimal.Number `yaml:"value"`
+	Unit  string         `yaml:"unit"`
+}
+
+// Code adds codes and words to a concept.
+type Code struct {
+	Concept string   `yaml:"concept"`
+	Codes   []string `yaml:"codes"`
+	Texts   []string `yaml:"texts"`
+}
+
+// Unassigned is the arm of a patient whose assigned arm is missing or none of the protocol's.
+const Unassigned = "unassigned"
+
+// ArmOf returns the id of the arm that a feed names by id, title or alias, case and space folded, or [Unassigned].
+func (p *Protocol) ArmOf(name string) string {
+	name = fold(name)
+	if name == "" {
+		return Unassigned
+	}
+	for _, a := range p.Arms {
+		if name == fold(a.ID) || name == fold(a.Title) || slices.ContainsFunc(a.Aliases, func(s string) bool { return name == fold(s) }) {
+			return a.ID
+		}
+	}
+	return Unassigned
+}
+
+func fold(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
+
+// RegimensOf returns the regimens of an arm, in the order of the file.
+func (p *Protocol) RegimensOf(arm string) []*Regimen {
+	var rs []*Regimen
+	for i := range p.Regimens {
+		if p.Regimens[i].Arm == arm {
+			rs = append(rs, &p.Regimens[i])
+		}
+	}
+	return rs
+}
+
+// Tox returns the entry of a term in kebab case, nil if the protocol does not grade it.
+func (p *Protocol) Tox(slug string) *Toxicity {
+	for i := range p.Toxicity {
+		if p.Toxicity[i].Term == slug {
+			return &p.Toxicity[i]
+		}
+	}
+	return nil
+}
+
+// Names reports whether a ResearchSubject's study is this one.
+func (p *Protocol) Names(study string) bool { return slices.Contains(p.References, study) }
+
+// Duration is elapsed time, written in ISO 8601 ("PT8H", "P5D" = 120 h).
+type Duration time.Duration
+
+// D returns d as a [time.Duration].
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// UnmarshalText reads "P[nD][T[nH][nM]]".
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := parseDuration(string(text))
+	*d = Duration(v)
+	return err
+}

@@ -1,0 +1,211 @@
+// Package timeline holds what is known about one patient, in clinical time.
+//
+// A [Fact] is one version of one resource, reduced to what a rule can read. A [Timeline] takes facts in any order and any number of times and
+// always shows the same picture: the greatest version of each resource, ordered by clinical time. How versions are ordered is
+// written in docs/adr/0001-identity-and-versions.md.
+package timeline
+
+import (
+	"strings"
+	"time"
+
+	"github.com/trialwatch/trialwatch/rules/decimal"
+)
+
+// Ref names a FHIR resource within a site.
+type Ref struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+// String writes "Type/id".
+func (r Ref) String() string { return r.Type + "/" + r.ID }
+
+// Compare orders references by type, then id.
+func (r Ref) Compare(o Ref) int {
+	if c := strings.Compare(r.Type, o.Type); c != 0 {
+		return c
+	}
+	return strings.Compare(r.ID, o.ID)
+}
+
+// Version tells one version of a resource from another.
+type Version struct {
+	ID          string    `json:"id,omitempty"`         // meta.versionId; "" where the feed sends none
+	LastUpdated time.Time `json:"lastUpdated,omitzero"` // meta.lastUpdated; zero (absent) is the earliest
+	Digest      string    `json:"digest"`               // SHA-256 of the compact resource, hex
+}
+
+// State says what a version does to its resource.
+type State string
+
+// States of a version. The zero value is [Usable].
+const (
+	Usable  State = ""        // it says something
+	Void    State = "void"    // it takes the resource back: entered-in-error, cancelled, DELETE
+	Refused State = "refused" // it could not be read; it never wins, but a refused version greater than the winner makes the winner doubtful
+)
+
+// Fact is one version of one resource as rules see it. Exactly one of Results, Dose, Procedure, Enrolment and Person is set in a usable fact;
+// none in a void or refused one. Facts are values that nobody changes once built: slices and pointers may be shared.
+type Fact struct {
+	Ref        Ref       `json:"ref"`
+	Version    Version   `json:"version,omitzero"`
+	ReceivedAt time.Time `json:"receivedAt"` // the broker's time of the message, never used as clinical time
+	Site       string    `json:"site"`
+	Patient    Patient   `json:"patient,omitzero"`
+	State      State     `json:"state,omitempty"`
+	// Provisional marks a preliminary result: graded, flagged needsReview, left out of aggregates.
+	Provisional bool `json:"provisional,omitempty"`
+	At          Time `json:"at,omitzero"` // clinical time: effective[x] (its start), performed[x] (its start), period.start
+	// End is the end of the effective or performed period, zero where there is none.
+	End time.Time `json:"end,omitzero"`
+
+	Results   []Result   `json:"results,omitempty"`
+	Dose      *Dose      `json:"dose,omitempty"`
+	Procedure *Procedure `json:"procedure,omitempty"`
+	Enrolment *Enrolment `json:"enrolment,omitempty"`
+	Person    *Person    `json:"person,omitempty"`
+}
+
+// Patient is how a resource names its patient.
+type Patient struct {
+	Reference  string `json:"reference,omitempty"`  // "Patient/<id>", normalised
+	Identifier string `json:"identifier,omitempty"` // "system|value"; the identity only where there is no reference
+}
+
+// Identity is the reference, or the identifier where there is none, or "" for nobody.
+func (p Patient) Identity() string {
+	if p.Reference != "" {
+		return p.Reference
+	}
+	return p.Identifier
+}
+
+// Time is a clinical time: an instant, or a whole site-local day.
+type Time struct {
+	Start time.Time `json:"start"`          // the instant, or the day's first in the site's zone
+	Date  string    `json:"date,omitempty"` // "2026-02-20" where only the date is known, else ""
+}
+
+// DateOnly reports whether only the day is known.
+func (t Time) DateOnly() bool { return t.Date != "" }
+
+// Problem says why a value cannot be used. Reason is one of the Problem… constants, Detail a short text that never quotes free text from the
+// resource (units and codes are quoted, at most 40 bytes, printable ASCII).
+type Problem struct {
+	Reason string `json:"reason"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Reasons for which a fact's value is not used. The finding that each gives stands beside it.
+const (
+	ProblemUnitMissing   = "unit-missing"   // no unit, or one that the analyte's table does not know: data.unit-missing
+	ProblemImplausible   = "implausible"    // beyond the analyte's plausible range: data.implausible
+	ProblemValueAbsent   = "value-absent"   // dataAbsentReason, or no value at all: data.ungradable
+	ProblemValueText     = "value-text"     // text or a code where a number is needed: data.ungradable
+	ProblemValueRange    = "value-range"    // more digits than can be compared exactly: data.ungradable
+	ProblemStatusUnknown = "status-unknown" // status "unknown": data.ungradable
+)
+
+// Quantity is a number with its unit as it was sent and in the canonical unit of its analyte or dimension.
+type Quantity struct {
+	Value      decimal.Number `json:"value"`                // in the canonical unit
+	Comparator string         `json:"comparator,omitempty"` // "", "<", "<=", ">=", ">": the real value lies there
+	Text       string         `json:"text"`                 // the digits as sent: "0.420"
+	Unit       string         `json:"unit,omitempty"`       // the unit as sent: "10*3/uL"
+}
+
+// String writes the quantity as it was sent: "<0.1 10*3/uL".
+func (q Quantity) String() string {
+	s := q.Comparator + q.Text
+	if q.Unit != "" {
+		s += " " + q.Unit
+	}
+	return s
+}
+
+// Analytes: what a result measures, with the canonical unit of [Quantity.Value].
+const (
+	Neutrophils        = "neutrophils"         // absolute count, 10*9/L
+	NeutrophilsPercent = "neutrophils-percent" // of leukocytes, segmented and bands together, %
+	Segs               = "segs"                // absolute count of segmented neutrophils, 10*9/L
+	SegsPercent        = "segs-percent"        // %
+	Bands              = "bands"               // absolute count of band forms, 10*9/L
+	BandsPercent       = "bands-percent"       // %
+	Leukocytes         = "leukocytes"          // 10*9/L
+	Temperature        = "temperature"         // body temperature at any site of measurement, Cel
+	CreatinineMass     = "creatinine-mass"     // mg/dL
+	CreatinineMolar    = "creatinine-molar"    // umol/L; mass and molar are never converted into each other
+)
+
+// Result is one measured value of an Observation or of one of its components.
+type Result struct {
+	Analyte string   `json:"analyte"`
+	Value   Quantity `json:"value,omitzero"` // meaningless where Problem is set
+	// Low and High are the limits of normal in the analyte's canonical unit, nil where the resource gives none that can be read.
+	Low      *decimal.Number `json:"low,omitempty"`
+	High     *decimal.Number `json:"high,omitempty"`
+	Specimen string          `json:"specimen,omitempty"` // reference or identifier of the specimen, "" if not named
+	Problem  *Problem        `json:"problem,omitempty"`
+}
+
+// Drugs and procedures that rules name.
+const (
+	Aldesleukin      = "aldesleukin"
+	Cyclophosphamide = "cyclophosphamide"
+	Fludarabine      = "fludarabine"
+	Pembrolizumab    = "pembrolizumab"
+	TIL              = "til" // infusion of tumour-infiltrating lymphocytes, as Procedure or MedicationAdministration
+)
+
+// Dose is one MedicationAdministration.
+type Dose struct {
+	Drug   string `json:"drug"`
+	Status string `json:"status"` // FHIR code: completed, in-progress, not-done, on-hold, stopped, unknown
+	// Reasons are the codes of statusReason as "system|code".
+	Reasons []string `json:"reasons,omitempty"`
+	// Amount is the dose in the canonical unit of Dimension, nil where none was sent or it could not be read.
+	Amount *Quantity `json:"amount,omitempty"`
+	// Dimension of Amount: "[iU]", "mg", "mL", or one of them with "/kg" or "/m2".
+	Dimension string   `json:"dimension,omitempty"`
+	Route     string   `json:"route,omitempty"` // "IV", "SC", "PO", or "" where not sent or not known
+	Problem   *Problem `json:"problem,omitempty"`
+}
+
+// Given reports whether some of the drug went into the patient: completed or in progress, or stopped after a dose greater than zero.
+func (d *Dose) Given() bool {
+	switch d.Status {
+	case "completed", "in-progress":
+		return true
+	case "stopped":
+		return d.Amount != nil && d.Amount.Value.Sign() > 0
+	}
+	return false
+}
+
+// Procedure is one Procedure that the protocol names.
+type Procedure struct {
+	Kind   string `json:"kind"`   // [TIL]
+	Status string `json:"status"` // FHIR code: completed, in-progress, not-done, …
+}
+
+// Enrolment is one ResearchSubject.
+type Enrolment struct {
+	Study       string   `json:"study"`                 // "ResearchStudy/<id>" normalised, or "system|value"
+	Status      string   `json:"status"`                // FHIR code
+	Identifiers []string `json:"identifiers,omitempty"` // "system|value" in the order sent
+	AssignedArm string   `json:"assignedArm,omitempty"`
+	ActualArm   string   `json:"actualArm,omitempty"`
+	// Start and End of ResearchSubject.period; Start is zero where the resource gives none.
+	Start Time `json:"start,omitzero"`
+	// EndsAt is the start of the day after a date-only end, else the end itself.
+	EndsAt time.Time `json:"endsAt,omitzero"`
+}
+
+// Person is what is read of a Patient resource: identifiers, links and death, nothing else.
+type Person struct {
+	Identifiers []string `json:"identifiers,omitempty"` // "system|value"
+	ReplacedBy  string   `json:"replacedBy,omitempty"`  // "Patient/<id>" of the surviving record
+	Deceased    Time     `json:"deceased,omitzero"`
+}
