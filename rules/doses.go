@@ -1,0 +1,283 @@
+package rules
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/trialwatch/trialwatch/rules/ctcae"
+	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// doses compares what was given with the regimens of the assigned arm. A dose is given, accounted for but not given, or unaccounted for; only the
+// last is missed, and only while the course runs.
+//
+// Source: the protocol's regimens and holds, each with its citation; importance by ICH E3 Q&A R1.
+func doses(c *Case) {
+	for _, r := range c.Protocol.RegimensOf(c.Arm) {
+		var k course
+		if r.Schedule == "daily" {
+			k = c.walkDaily(r)
+		} else {
+			k = c.walkInterval(r)
+		}
+		c.missed(&k)
+		for i := range k.slots {
+			c.judge(&k, &k.slots[i])
+		}
+		c.curious(&k)
+		c.courses = append(c.courses, k)
+	}
+}
+
+// missed reports every run of consecutive slots without a record as one silence. It ends at the next record or with the course.
+func (c *Case) missed(k *course) {
+	for i := 0; i < len(k.slots); i++ {
+		if k.slots[i].state != slotMissed {
+			continue
+		}
+		first, n := &k.slots[i], i
+		f := Finding{Rule: "dev.dose-missed", Key: k.regimen.ID, Onset: first.due, Detected: later(first.missedAt, first.known), Importance: Minor}
+		if k.nothing {
+			f.Importance = Query
+		}
+		for ; n < len(k.slots) && k.slots[n].state == slotMissed; n++ {
+			f.Evidence = append(f.Evidence, Evidence{Role: "due", At: k.slots[n].due, Value: fmt.Sprintf("dose %d", k.slots[n].number)})
+		}
+		i = n - 1
+		switch {
+		case n < len(k.slots) && k.slots[n].record != nil:
+			c.endsAt(&f, later(k.slots[n].record.At.Start, first.due))
+		case !k.end.IsZero():
+			// The course can end before the silence is long enough to be a miss; a finding does not end before it began.
+			c.endsAt(&f, later(k.end, first.missedAt))
+		}
+		what := fmt.Sprintf("dose %d", first.number)
+		if last := k.slots[n-1].number; last != first.number {
+			what = fmt.Sprintf("doses %d to %d", first.number, last)
+		}
+		f.Message = fmt.Sprintf("%s %s of %d, due %s: no record. Review.", k.regimen.Title, what, k.regimen.Slots(), c.clock(first.due, k.regimen))
+		if k.nothing {
+			f.Message = fmt.Sprintf("%s: nothing is recorded, first dose due %s. Review.", k.regimen.Title, c.clock(first.due, k.regimen))
+		}
+		c.report(f)
+	}
+}
+
+// clock is a due time as people say it: a day for a daily regimen.
+func (c *Case) clock(t time.Time, r *protocol.Regimen) string {
+	if r.Schedule == "daily" {
+		return c.local(t).Format(time.DateOnly)
+	}
+	return c.local(t).Format("2006-01-02 15:04")
+}
+
+// judge reports what is wrong with a slot that has a record.
+func (c *Case) judge(k *course, s *slot) {
+	if s.record == nil {
+		return
+	}
+	f := Finding{
+		Key: k.regimen.ID, Onset: s.due, Detected: later(s.record.ReceivedAt, s.known),
+		Evidence:    []Evidence{factEvidence(s.record, "dose", s.record.Dose.Status)},
+		NeedsReview: c.Timeline.Doubtful(s.record.Ref),
+	}
+	name := fmt.Sprintf("%s dose %d of %d", k.regimen.Title, s.number, k.regimen.Slots())
+	switch {
+	case s.state == slotGiven && s.early:
+		f.Rule, f.Importance = "dev.dose-early", Minor
+		if s.gap > 0 && s.gap < k.regimen.MinGap.D() {
+			f.Importance = Important
+		}
+		f.Message = fmt.Sprintf("%s given %s early (due %s). Review.", name, span(s.due.Sub(s.record.At.Start)), c.clock(s.due, k.regimen))
+		c.report(f)
+	case s.state == slotGiven && s.late:
+		f.Rule, f.Importance = "dev.dose-late", Minor
+		f.Message = fmt.Sprintf("%s given %s late (due %s). Review.", name, span(s.record.At.Start.Sub(s.due)), c.clock(s.due, k.regimen))
+		c.report(f)
+	case s.state == slotRefused:
+		f.Rule, f.Importance = "dev.dose-refused", Minor
+		f.Message = name + " refused by the patient."
+		c.report(f)
+	case s.state == slotHeld:
+		c.held(f, name, s.record)
+	}
+}
+
+// held reports a dose that was not given for another reason than refusal, with the criterion that supports it, if the data show one.
+func (c *Case) held(f Finding, name string, record *timeline.Fact) {
+	for i := range c.Protocol.Holds {
+		h := &c.Protocol.Holds[i]
+		point, kind, limits := c.criterion(h, record.At.Start)
+		if limits == nil {
+			continue
+		}
+		f.Rule = "log.dose-held"
+		f.Detected = later(f.Detected, point.Fact.ReceivedAt)
+		f.Evidence = append(f.Evidence, evidence(point, point.Analyte))
+		f.NeedsReview = f.NeedsReview || review(point)
+		f.Message = fmt.Sprintf("%s held, criterion %s %s (%s): %s.", name, h.Title, limits.Label, kind, point.Value)
+		c.report(f)
+		return
+	}
+	f.Rule, f.Importance = "dev.dose-held-unsupported", Query
+	f.Message = name + " not given, and the data show no criterion for holding it. Review."
+	if slices.ContainsFunc(record.Dose.Reasons, func(code string) bool { return slices.Contains(c.Protocol.NotGiven.Unavailable, code) }) {
+		f.Message = name + " not given: drug unavailable. Review."
+	}
+	c.report(f)
+}
+
+// criterion looks for a hold criterion before a time: the last value within the look-back decides. limits is nil if none is met.
+func (c *Case) criterion(h *protocol.Hold, at time.Time) (point timeline.Point, kind string, limits *protocol.Limits) {
+	for _, level := range []struct {
+		kind   string
+		limits *protocol.Limits
+	}{{"absolute", h.Absolute}, {"relative", h.Relative}} {
+		if level.limits == nil {
+			continue
+		}
+		var last timeline.Point
+		var least protocol.Limit
+		for _, l := range level.limits.AtLeast {
+			for _, p := range c.results(l.Analyte, true) {
+				t := p.Fact.At.Start
+				if !t.After(at) && at.Sub(t) <= h.Lookback.D() && (last.Fact == nil || !t.Before(last.Fact.At.Start)) {
+					last, least = p, l
+				}
+			}
+		}
+		if last.Fact != nil && ctcae.Of(last.Value.Value, last.Value.Comparator).AtLeast(least.Value) == ctcae.Yes {
+			return last, level.kind, level.limits
+		}
+	}
+	return timeline.Point{}, "", nil
+}
+
+// curious reports records that count but are odd: times that are not known, and doses that may be recorded twice.
+func (c *Case) curious(k *course) {
+	for _, f := range k.untimed {
+		c.report(Finding{
+			Rule: "data.timing-unknown", Key: f.Ref.String(), Onset: f.At.Start, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Evidence: []Evidence{factEvidence(f, "dose", f.At.Date)},
+			Message:  k.regimen.Title + " is recorded with a date only: it counts, its timing is not judged. Review.",
+		})
+	}
+	second := func(f *timeline.Fact, why string) {
+		c.report(Finding{
+			Rule: "data.possible-duplicate", Key: f.Ref.String(), Onset: f.At.Start, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)},
+			Message:  k.regimen.Title + " " + why + " Review.",
+		})
+	}
+	for _, f := range k.duplicates {
+		second(f, "is recorded twice with one time and one amount: counted once.")
+	}
+	for _, f := range k.sameDay {
+		second(f, "is recorded twice on one day: both count.")
+	}
+}
+
+// span writes a duration as "3 h 40 min".
+func span(d time.Duration) string {
+	h, m := int(d/time.Hour), int(d%time.Hour/time.Minute)
+	switch {
+	case h == 0:
+		return fmt.Sprintf("%d min", m)
+	case m == 0:
+		return fmt.Sprintf("%d h", h)
+	}
+	return fmt.Sprintf("%d h %d min", h, m)
+}
+
+// notOnStudy reports study drugs given after the patient left the study.
+//
+// Source: ICH E6(R3); importance query, since the record or the status may be wrong.
+func notOnStudy(c *Case) {
+	if c.OffStudy.IsZero() {
+		return
+	}
+	for _, f := range c.Timeline.Doses() {
+		if !c.usable(f) || !f.Dose.Given() || f.Dose.Problem != nil || !f.At.Start.After(c.OffStudy) || !slices.Contains(c.Protocol.Treatments, f.Dose.Drug) {
+			continue
+		}
+		c.report(Finding{
+			Rule: "data.not-on-study", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.ReceivedAt, c.enrolled.ReceivedAt),
+			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status), factEvidence(c.enrolled, "enrolment", c.Enrolment.Status)},
+			Message:  fmt.Sprintf("%s given after the patient left the study. Review.", f.Dose.Drug),
+		})
+	}
+}
+
+// dataQuality reports values that could not be used. The finding goes when the value is corrected.
+func dataQuality(c *Case) {
+	for _, name := range c.Timeline.Analytes() {
+		for _, p := range c.Timeline.Series(name) {
+			rule, message := "", ""
+			switch {
+			case c.fromFuture(p.Fact):
+				rule, message = "data.implausible", "The clinical time lies after the receipt: not used."
+			case !p.Fact.Visible(c.Now):
+				continue
+			case p.Problem != nil:
+				rule, message = problemRule(p.Problem), problemText(p.Problem)
+			case p.Fact.At.DateOnly() && name == timeline.Temperature:
+				rule, message = "data.timing-unknown", "The temperature has a date only: not used."
+			default:
+				continue
+			}
+			key := p.Fact.Ref.String()
+			if len(p.Fact.Results) > 1 {
+				key += ":" + name
+			}
+			f := Finding{
+				Rule: rule, Key: key, Onset: p.Fact.At.Start, Detected: p.Fact.ReceivedAt, NeedsReview: p.Doubtful,
+				Evidence: []Evidence{evidence(p, name)}, Message: name + ": " + message + " Review.",
+			}
+			c.report(f)
+		}
+	}
+	for _, f := range c.Timeline.Doses() {
+		var rule, message string
+		switch {
+		case c.fromFuture(f):
+			rule, message = "data.implausible", "The clinical time lies after the receipt: not used."
+		case f.Visible(c.Now) && f.Dose.Problem != nil:
+			rule, message = problemRule(f.Dose.Problem), problemText(f.Dose.Problem)
+		default:
+			continue
+		}
+		c.report(Finding{
+			Rule: rule, Key: f.Ref.String(), Onset: f.At.Start, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)}, Message: f.Dose.Drug + ": " + message + " Review.",
+		})
+	}
+}
+
+func problemRule(p *timeline.Problem) string {
+	switch p.Reason {
+	case timeline.ProblemUnitMissing:
+		return "data.unit-missing"
+	case timeline.ProblemImplausible:
+		return "data.implausible"
+	}
+	return "data.ungradable"
+}
+
+func problemText(p *timeline.Problem) string {
+	text := map[string]string{
+		timeline.ProblemUnitMissing:   "no unit that is known for it",
+		timeline.ProblemImplausible:   "beyond what is plausible",
+		timeline.ProblemValueAbsent:   "no value",
+		timeline.ProblemValueText:     "text where a number is needed",
+		timeline.ProblemValueRange:    "too many digits to compare exactly",
+		timeline.ProblemStatusUnknown: "status unknown",
+	}[p.Reason]
+	text = cmp.Or(text, p.Reason)
+	if p.Detail != "" {
+		text += " (" + p.Detail + ")"
+	}
+	return text + ": not used."
+}

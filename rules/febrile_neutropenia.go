@@ -1,0 +1,343 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/trialwatch/trialwatch/rules/ctcae"
+	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// febrileNeutropenia finds febrile neutropenia and what may be it.
+//
+// Criterion instants are every single temperature above the protocol's limit, and in a run of readings that are all at least the sustained
+// limit with gaps of at most readingGap, every reading more than sustainedFor after the run's first. An instant qualifies if the patient is
+// neutropenic: the latest count at or before it, not older than lookback, is below the limit, or the first count after it within lookahead is.
+// Qualifying instants not separated by a count at or above the limit nor by more than episodeGap are one episode.
+//
+// Source: CTCAE 4.03, 5.0 and 6.0, Febrile neutropenia, which has no grade below 3; grade 4 is a clinician's. CTCAE names no
+// window between count and temperature: the windows are the protocol's.
+func febrileNeutropenia(c *Case) {
+	p := c.Protocol.FN
+	if p == nil {
+		return
+	}
+	n := &neutropenia{p: p}
+	for _, x := range c.counts(true) {
+		switch x.value.Below(p.NeutrophilsBelow.Value) {
+		case ctcae.Yes:
+			n.decided, n.below = append(n.decided, x), append(n.below, true)
+		case ctcae.No:
+			n.decided, n.below = append(n.decided, x), append(n.below, false)
+		default:
+			n.undecided = append(n.undecided, x)
+		}
+	}
+	var certain, possible []instant
+	rs := c.readings()
+	for _, t := range criterionInstants(rs, p) {
+		if n.qualify(&t) {
+			certain = append(certain, t)
+		} else if x := n.undecidedAt(t.at); x != nil {
+			t.counts = []*count{x}
+			possible = append(possible, t)
+		}
+	}
+	possible = append(possible, n.possiblySustained(rs, certain, p)...)
+	slices.SortFunc(possible, func(a, b instant) int { return a.at.Compare(b.at) })
+
+	episodes := n.group(certain, rs, nil)
+	for i := range episodes {
+		c.reportFN(&episodes[i], false)
+	}
+	for _, e := range n.group(possible, rs, episodes) {
+		c.reportFN(&e, true)
+	}
+}
+
+// instant is a time at which the temperature meets the criterion.
+type instant struct {
+	at     time.Time
+	points []timeline.Point // the temperatures that do
+	onset  time.Time        // at, or the later count's time where only that one made it qualify
+	counts []*count         // the counts that make it qualify
+}
+
+// criterionInstants finds them in readings in clinical time.
+func criterionInstants(rs []reading, p *protocol.FebrileNeutro) []instant {
+	var found []instant
+	var first, last time.Time // of the run of sustained readings; zero: no run
+	for i := range rs {
+		r := &rs[i]
+		switch r.value().AtLeast(p.Sustained.Value) {
+		case ctcae.No:
+			first = time.Time{}
+		case ctcae.Yes:
+			if first.IsZero() || r.at.Sub(last) > p.ReadingGap.D() {
+				first = r.at
+			}
+			last = r.at
+		}
+		sustained := !first.IsZero() && r.at.Equal(last) && r.at.Sub(first) > p.SustainedFor.D()
+		var points []timeline.Point
+		for _, q := range r.points {
+			v := ctcae.Of(q.Value.Value, q.Value.Comparator)
+			single := v.Above(p.Single.Value)
+			if p.Single.Comparator == ">=" {
+				single = v.AtLeast(p.Single.Value)
+			}
+			if single == ctcae.Yes || sustained && v.AtLeast(p.Sustained.Value) == ctcae.Yes {
+				points = append(points, q)
+			}
+		}
+		if len(points) > 0 {
+			found = append(found, instant{at: r.at, points: points})
+		}
+	}
+	return found
+}
+
+// neutropenia answers whether the patient is neutropenic. A count that a comparator leaves on both sides of the limit is no count: it neither
+// qualifies nor ends, and an older one holds.
+type neutropenia struct {
+	p         *protocol.FebrileNeutro
+	decided   []count
+	below     []bool // of decided
+	undecided []count
+}
+
+// qualify fills in the onset and the counts of an instant, and reports whether it qualifies.
+func (n *neutropenia) qualify(t *instant) bool {
+	next, _ := slices.BinarySearchFunc(n.decided, t.at, func(x count, at time.Time) int {
+		if x.at.After(at) {
+			return 1
+		}
+		return -1
+	})
+	if prev := next - 1; prev >= 0 && n.below[prev] && t.at.Sub(n.decided[prev].at) <= n.p.Lookback.D() {
+		t.onset = t.at
+		t.counts = append(t.counts, &n.decided[prev])
+	}
+	if next < len(n.decided) && n.below[next] && n.decided[next].at.Sub(t.at) <= n.p.Lookahead.D() {
+		if t.onset.IsZero() {
+			t.onset = n.decided[next].at
+		}
+		t.counts = append(t.counts, &n.decided[next])
+	}
+	return !t.onset.IsZero()
+}
+
+// undecidedAt returns the latest count at or before t if it is undecided and not too old.
+func (n *neutropenia) undecidedAt(t time.Time) *count {
+	var x *count
+	for i := range n.undecided {
+		if !n.undecided[i].at.After(t) {
+			x = &n.undecided[i]
+		}
+	}
+	if x == nil || t.Sub(x.at) > n.p.Lookback.D() {
+		return nil
+	}
+	for i := range n.decided {
+		if n.decided[i].at.After(x.at) && !n.decided[i].at.After(t) {
+			return nil
+		}
+	}
+	return x
+}
+
+// possiblySustained finds two sustained readings of a neutropenic patient with no reading between, too far apart to be a run and near enough
+// that the fever may have lasted.
+func (n *neutropenia) possiblySustained(rs []reading, certain []instant, p *protocol.FebrileNeutro) []instant {
+	var found []instant
+	for i := 1; i < len(rs); i++ {
+		a, b := &rs[i-1], &rs[i]
+		gap := b.at.Sub(a.at)
+		if gap <= p.ReadingGap.D() || gap > p.PossibleSustainedGap.D() ||
+			a.value().AtLeast(p.Sustained.Value) != ctcae.Yes || b.value().AtLeast(p.Sustained.Value) != ctcae.Yes {
+			continue
+		}
+		if slices.ContainsFunc(certain, func(t instant) bool { return t.at.Equal(b.at) }) {
+			continue
+		}
+		t := instant{at: b.at, points: []timeline.Point{a.highest(), b.highest()}}
+		if n.qualify(&t) {
+			found = append(found, t)
+		}
+	}
+	return found
+}
+
+// fnEpisode is a span of qualifying instants.
+type fnEpisode struct {
+	instants []instant
+	onset    time.Time
+	end      time.Time
+}
+
+// group makes episodes of instants in clinical time. Instants that lie within one of the episodes in known are left out: what is certain
+// needs no candidate.
+func (n *neutropenia) group(ts []instant, rs []reading, known []fnEpisode) []fnEpisode {
+	var es []fnEpisode
+	for _, t := range ts {
+		if t.onset.IsZero() {
+			t.onset = t.at
+		}
+		if slices.ContainsFunc(known, func(k fnEpisode) bool { return !t.onset.Before(k.onset) && t.at.Before(k.end) }) {
+			continue
+		}
+		if len(es) > 0 {
+			e := &es[len(es)-1]
+			before := e.instants[len(e.instants)-1].at
+			if t.at.Sub(before) <= n.p.EpisodeGap.D() && !n.recoveredBetween(before, t.at) {
+				e.instants = append(e.instants, t)
+				continue
+			}
+		}
+		es = append(es, fnEpisode{instants: []instant{t}, onset: t.onset})
+	}
+	for i := range es {
+		es[i].end = n.end(&es[i], rs)
+		for _, next := range append(slices.Clone(es[i+1:]), known...) {
+			if next.onset.After(es[i].onset) && next.onset.Before(es[i].end) {
+				es[i].end = next.onset
+			}
+		}
+	}
+	return es
+}
+
+// recoveredBetween reports a count at or above the limit after a and not after b.
+func (n *neutropenia) recoveredBetween(a, b time.Time) bool {
+	for i := range n.decided {
+		if !n.below[i] && n.decided[i].at.After(a) && !n.decided[i].at.After(b) {
+			return true
+		}
+	}
+	return false
+}
+
+// end is the first recovered count after the last qualifying instant, or episodeGap after the last sustained reading that is reached from
+// it by steps of at most that gap, whichever comes first.
+func (n *neutropenia) end(e *fnEpisode, rs []reading) time.Time {
+	from := e.instants[len(e.instants)-1].at
+	last := from
+	for i := range rs {
+		if rs[i].at.After(last) && rs[i].value().AtLeast(n.p.Sustained.Value) == ctcae.Yes {
+			if rs[i].at.Sub(last) > n.p.EpisodeGap.D() {
+				break
+			}
+			last = rs[i].at
+		}
+	}
+	end := last.Add(n.p.EpisodeGap.D())
+	for i := range n.decided {
+		if !n.below[i] && n.decided[i].at.After(from) && n.decided[i].at.Before(end) {
+			return n.decided[i].at
+		}
+	}
+	return end
+}
+
+func (c *Case) reportFN(e *fnEpisode, candidate bool) {
+	f := Finding{
+		Rule: "tox." + ctcae.FebrileNeutropeniaSlug, Term: ctcae.FebrileNeutropeniaTerm, CTCAE: string(c.Protocol.CTCAE),
+		Onset: e.onset, GradeMax: ptr(ctcae.FebrileNeutropeniaGrade), Expected: c.Protocol.FN.Expected,
+	}
+	c.endsAt(&f, e.end)
+	if candidate {
+		f.NeedsReview, f.Urgency = true, Prompt
+	} else {
+		f.Grade, f.Current = ptr(ctcae.FebrileNeutropeniaGrade), ptr(ctcae.FebrileNeutropeniaGrade)
+		if f.Status == Resolved {
+			f.Current = ptr(0)
+		}
+	}
+	var lowest *count
+	seen := map[*count]bool{}
+	points := map[timeline.Ref]bool{}
+	for i, t := range e.instants {
+		for _, p := range t.points {
+			if i == 0 {
+				f.Detected = later(f.Detected, p.Fact.ReceivedAt)
+			}
+			f.NeedsReview = f.NeedsReview || review(p)
+			if !points[p.Fact.Ref] {
+				f.Evidence = append(f.Evidence, evidence(p, timeline.Temperature))
+			}
+			points[p.Fact.Ref] = true
+		}
+		confirmed := !slices.ContainsFunc(t.points, func(p timeline.Point) bool { return p.Fact.Provisional })
+		for j, x := range t.counts {
+			if i == 0 && j == 0 {
+				f.Detected = later(f.Detected, x.received()) // the count that fixes the onset
+			}
+			if !seen[x] {
+				for _, p := range x.from {
+					f.Evidence = append(f.Evidence, evidence(p, p.Analyte))
+				}
+				f.NeedsReview = f.NeedsReview || x.review()
+			}
+			seen[x] = true
+			if lowest == nil || lower(x.value, lowest.value) {
+				lowest = x
+			}
+		}
+		if confirmed && !candidate && slices.ContainsFunc(t.counts, func(x *count) bool { return !x.provisional() }) {
+			f.ConfirmedGrade = ctcae.FebrileNeutropeniaGrade
+		}
+	}
+	slices.SortStableFunc(f.Evidence, func(a, b Evidence) int {
+		if d := a.At.Compare(b.At); d != 0 {
+			return d
+		}
+		return compareText(a.Ref, b.Ref)
+	})
+	highest := e.instants[0].points[0]
+	for _, t := range e.instants {
+		for _, p := range t.points {
+			if p.Value.Value.Cmp(highest.Value.Value) > 0 {
+				highest = p
+			}
+		}
+	}
+	what := fmt.Sprintf("Febrile neutropenia grade %d", ctcae.FebrileNeutropeniaGrade)
+	if candidate {
+		what = "Possible febrile neutropenia"
+		if lowest != nil && lowest.value.Below(c.Protocol.FN.NeutrophilsBelow.Value) == ctcae.Yes {
+			what = "Possible febrile neutropenia (possible sustained fever)"
+		}
+	}
+	f.Message = fmt.Sprintf("%s%s: neutrophils %s, %s. Review.", what, c.dayText(f.Onset), countText(lowest), highest.Value)
+	c.report(f)
+}
+
+// countText is a count as it was sent, or how it was derived.
+func countText(n *count) string {
+	if n == nil {
+		return "unknown"
+	}
+	if len(n.from) == 1 && n.from[0].Analyte == timeline.Neutrophils {
+		return n.from[0].Value.String()
+	}
+	text := "from"
+	for i, p := range n.from {
+		if i > 0 {
+			text += ","
+		}
+		text += " " + p.Analyte + " " + p.Value.String()
+	}
+	return text
+}
+
+func compareText(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}

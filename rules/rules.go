@@ -1,0 +1,377 @@
+// Package rules is the clinical core of trialwatch: what is true of a patient, given a timeline, a protocol and an instant.
+//
+//	findings = Evaluate(timeline, protocol, now)
+//
+// Evaluate is a pure function. It does no I/O, reads no clock, logs nothing and does not depend on the order of a map, so the same facts give the
+// same bytes whatever the order in which they arrived. Package alert turns the difference between two answers into alerts.
+//
+// A rule is one documented function in one file and one row in [All]. docs/rules.md explains each with its source.
+package rules
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// Rule is one family of findings.
+type Rule struct {
+	IDs   []string // the ids of the findings that it can report
+	Reads []string // the concepts that it reads: intake keeps nothing that no rule of a loaded protocol reads
+	Eval  func(*Case)
+}
+
+// All are the rules, in no particular order: none reads another's findings.
+var All = []Rule{
+	{[]string{"tox.neutrophil-count-decreased"}, countConcepts, neutrophilCountDecreased},
+	{[]string{"tox.fever"}, []string{timeline.Temperature}, fever},
+	{[]string{"tox.febrile-neutropenia"}, append([]string{timeline.Temperature}, countConcepts...), febrileNeutropenia},
+	{
+		[]string{
+			"dev.dose-missed", "dev.dose-early", "dev.dose-late", "dev.dose-refused", "dev.dose-held-unsupported", "log.dose-held",
+			"data.timing-unknown", "data.possible-duplicate",
+		},
+		[]string{timeline.Aldesleukin, timeline.TIL, timeline.CreatinineMass, timeline.CreatinineMolar},
+		doses,
+	},
+	{[]string{"data.unit-missing", "data.implausible", "data.ungradable", "data.timing-unknown"}, nil, dataQuality},
+	{[]string{"data.not-on-study"}, nil, notOnStudy},
+}
+
+// Reads returns the concepts that the rules read for a set of protocols.
+func Reads(protocols ...*protocol.Protocol) map[string]bool {
+	reads := map[string]bool{}
+	for _, r := range All {
+		for _, name := range r.Reads {
+			reads[name] = true
+		}
+	}
+	for _, p := range protocols {
+		reads[p.Day0] = true
+		for _, name := range p.Treatments {
+			reads[name] = true
+		}
+		for _, r := range p.Regimens {
+			reads[r.Drug] = true
+		}
+		for _, t := range p.Toxicity {
+			if t.Expected != nil {
+				reads[t.Expected.From] = true
+			}
+		}
+	}
+	return reads
+}
+
+// Answer is what [Evaluate] says.
+type Answer struct {
+	Findings []Finding // sorted as they are printed
+	Summary  Summary   // the patient's contribution to the aggregates
+	// Next is the first instant after now at which the answer can change with no new fact, zero if there is none.
+	Next time.Time
+}
+
+// Evaluate says what is true of a patient in a study at an instant. A patient without a ResearchSubject of the study gives the zero Answer,
+// whatever else is known: somebody who is not enrolled is no error and nobody's business.
+func Evaluate(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) Answer {
+	c := newCase(tl, p, now)
+	if c == nil {
+		return Answer{Next: nextEnrolment(tl, p, now)}
+	}
+	for _, r := range All {
+		r.Eval(c)
+	}
+	slices.SortFunc(c.findings, func(a, b Finding) int { return a.Compare(&b) })
+	c.summarize()
+	return Answer{Findings: c.findings, Summary: c.summary, Next: c.next}
+}
+
+// Case is one patient in one study at one instant: what a rule reads, and where it reports.
+type Case struct {
+	Timeline  *timeline.Timeline
+	Protocol  *protocol.Protocol
+	Now       time.Time
+	Enrolment *timeline.Enrolment
+	Site      string
+	Subject   string
+	Arm       string // assigned arm
+
+	// Day0 is the start of the infusion that defines day 0, zero while there is none; Day0Fact is its record.
+	Day0     time.Time
+	Day0End  time.Time
+	Day0Fact *timeline.Fact
+	// OffStudy is when the patient left the study, zero while on it.
+	OffStudy time.Time
+
+	enrolled *timeline.Fact
+	findings []Finding
+	next     time.Time
+	courses  []course
+	summary  Summary
+}
+
+// enrolledStatus are the states of a ResearchSubject in which a patient is or was in the study; others are candidates.
+var enrolledStatus = []string{"on-study", "on-study-intervention", "on-study-observation", "follow-up", "off-study", "withdrawn"}
+
+func newCase(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) *Case {
+	c := &Case{Timeline: tl, Protocol: p, Now: now}
+	for _, f := range tl.Others() {
+		if f.Enrolment == nil || !p.Names(f.Enrolment.Study) || !f.Visible(now) || !slices.Contains(enrolledStatus, f.Enrolment.Status) {
+			continue
+		}
+		c.enrolled = f // the last in clinical time, which is the latest period.start
+	}
+	if c.enrolled == nil {
+		return nil
+	}
+	c.Enrolment, c.Site = c.enrolled.Enrolment, c.enrolled.Site
+	c.Subject = subject(c.enrolled, p)
+	c.Arm = p.ArmOf(c.Enrolment.AssignedArm)
+	if s := c.Enrolment.Status; s == "off-study" || s == "withdrawn" {
+		c.OffStudy = cmp.Or(c.Enrolment.EndsAt, c.enrolled.Version.LastUpdated, c.enrolled.ReceivedAt)
+	}
+	c.findDay0()
+	c.wakeForFuture()
+	return c
+}
+
+// nextEnrolment wakes a patient whose enrolment lies in the future.
+func nextEnrolment(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) time.Time {
+	for _, f := range tl.Others() {
+		if f.Enrolment != nil && p.Names(f.Enrolment.Study) && !f.Visible(now) {
+			return f.At.Start
+		}
+	}
+	return time.Time{}
+}
+
+// subject is the name under which people know the patient in the study.
+func subject(f *timeline.Fact, p *protocol.Protocol) string {
+	for _, id := range f.Enrolment.Identifiers {
+		system, value, ok := strings.Cut(id, "|")
+		if ok && value != "" && (p.SubjectSystem == "" || system == p.SubjectSystem) {
+			return value
+		}
+	}
+	return f.Ref.ID
+}
+
+func (c *Case) findDay0() {
+	for _, f := range c.Timeline.Others() {
+		if f.Procedure == nil || f.Procedure.Kind != c.Protocol.Day0 || !c.usable(f) {
+			continue
+		}
+		switch f.Procedure.Status {
+		case "completed", "in-progress", "stopped":
+			c.Day0, c.Day0End, c.Day0Fact = f.At.Start, cmp.Or(f.End, f.At.Start), f
+			return // the first start
+		}
+	}
+}
+
+// wakeForFuture wakes the case when the next fact's time has come.
+func (c *Case) wakeForFuture() {
+	for _, name := range c.Timeline.Analytes() {
+		s := c.Timeline.Series(name)
+		at, _ := slices.BinarySearchFunc(s, c.Now, func(p timeline.Point, now time.Time) int {
+			if p.Fact.At.Start.After(now) {
+				return 1
+			}
+			return -1
+		})
+		for ; at < len(s); at++ {
+			if !c.fromFuture(s[at].Fact) {
+				c.wake(s[at].Fact.At.Start)
+				break
+			}
+		}
+	}
+	for _, fs := range [][]*timeline.Fact{c.Timeline.Doses(), c.Timeline.Others()} {
+		for _, f := range fs {
+			if !f.Visible(c.Now) && !c.fromFuture(f) {
+				c.wake(f.At.Start)
+				break
+			}
+		}
+	}
+}
+
+// wake asks to be evaluated again at t, if t is still to come.
+func (c *Case) wake(t time.Time) {
+	if t.After(c.Now) && (c.next.IsZero() || t.Before(c.next)) {
+		c.next = t
+	}
+}
+
+// fromFuture reports a clinical time so far after its own receipt that it is a charting error, and never counts.
+func (c *Case) fromFuture(f *timeline.Fact) bool {
+	return f.At.Start.After(f.ReceivedAt.Add(c.Protocol.FutureTolerance.D()))
+}
+
+// usable reports whether a fact counts now.
+func (c *Case) usable(f *timeline.Fact) bool { return f.Visible(c.Now) && !c.fromFuture(f) }
+
+// graded reports whether a result is graded: it counts, and the patient had not left the study too long before.
+func (c *Case) graded(f *timeline.Fact) bool {
+	return c.usable(f) && (c.OffStudy.IsZero() || !f.At.Start.After(c.OffStudy.Add(c.Protocol.AfterOffStudy.D())))
+}
+
+// results returns the gradable points of an analyte in clinical time. A date without a time is left out of what depends on hours.
+func (c *Case) results(analyte string, timed bool) []timeline.Point {
+	var ps []timeline.Point
+	s := c.Timeline.Series(analyte)
+	for _, p := range s {
+		if p.Fact.At.Start.After(c.Now) {
+			break
+		}
+		if p.Problem == nil && c.graded(p.Fact) && !(timed && p.Fact.At.DateOnly()) {
+			if ps == nil {
+				ps = make([]timeline.Point, 0, len(s))
+			}
+			ps = append(ps, p)
+		}
+	}
+	return ps
+}
+
+// report completes a finding with what every finding of the case shares. The rule has set the rest.
+func (c *Case) report(f Finding) {
+	f.Kind = "finding"
+	f.Study, f.Site, f.Subject, f.Arm = c.Protocol.Study, c.Site, c.Subject, c.Arm
+	f.Key = cmp.Or(f.Key, "-")
+	f.ID = FindingID(f.Rule, f.Study, f.Subject, f.Key, f.Onset)
+	f.Onset = c.local(f.Onset)
+	f.Detected = c.local(f.Detected)
+	if f.End != nil {
+		end := c.local(*f.End)
+		f.End = &end
+	}
+	if f.Evidence == nil {
+		f.Evidence = []Evidence{} // [] in JSON, not null
+	}
+	for i := range f.Evidence {
+		f.Evidence[i].At = c.local(f.Evidence[i].At)
+	}
+	if f.Status == "" {
+		f.Status = Open
+	}
+	f.Urgency = c.urgency(&f)
+	c.findings = append(c.findings, f)
+}
+
+// endsAt sets the end of a finding that ends at t: resolved from the instant now ≥ t, and until then awake for it.
+func (c *Case) endsAt(f *Finding, t time.Time) {
+	f.Status = Open
+	if c.Now.Before(t) {
+		c.wake(t)
+		return
+	}
+	f.Status, f.End = Resolved, &t
+}
+
+// urgency is the protocol's for the rule, else the default of docs/rules.md, unless the rule has set one.
+func (c *Case) urgency(f *Finding) Urgency {
+	if u := c.Protocol.Urgency[f.Rule]; u != "" {
+		return Urgency(u)
+	}
+	if f.Urgency != "" {
+		return f.Urgency
+	}
+	switch f.Rule {
+	case "tox.febrile-neutropenia", "dev.dose-over", "dev.dose-wrong", "dev.arm-wrong", "dev.route-wrong", "dev.dosed-despite-hold", "data.evaluation-failed":
+		return Urgent
+	case "dev.dose-missed":
+		return Prompt
+	}
+	family, _, _ := strings.Cut(f.Rule, ".")
+	switch {
+	case family == "log" || family == "tox" && f.Expected:
+		return Log
+	case family != "tox":
+		return Routine
+	}
+	switch g := *cmp.Or(f.GradeMax, f.Grade, new(int)); {
+	case g >= 4:
+		return Urgent
+	case g == 3:
+		return Prompt
+	case g == 2:
+		return Routine
+	}
+	return Log
+}
+
+func (c *Case) local(t time.Time) time.Time { return t.In(c.Protocol.Zone) }
+
+// day is the study day of an instant: site-local calendar days since day 0. ok is false while there is no day 0.
+func (c *Case) day(t time.Time) (day int, ok bool) {
+	if c.Day0.IsZero() {
+		return 0, false
+	}
+	return daysBetween(c.local(c.Day0), c.local(t)), true
+}
+
+// midnight is the first instant of a study day in the site's zone.
+func (c *Case) midnight(day int) time.Time {
+	d := c.local(c.Day0)
+	return time.Date(d.Year(), d.Month(), d.Day()+day, 0, 0, 0, 0, c.Protocol.Zone)
+}
+
+// daysBetween counts calendar days, so that a day of 23 or 25 hours is one.
+func daysBetween(a, b time.Time) int {
+	x := time.Date(a.Year(), a.Month(), a.Day(), 0, 0, 0, 0, time.UTC)
+	y := time.Date(b.Year(), b.Month(), b.Day(), 0, 0, 0, 0, time.UTC)
+	return int(y.Sub(x) / (24 * time.Hour))
+}
+
+// firstGiven is the clinical time of the first given dose of a drug, or of the first procedure of that kind; zero if there is none.
+func (c *Case) firstGiven(concept string) time.Time {
+	for _, f := range c.Timeline.Doses() {
+		if f.Dose.Drug == concept && f.Dose.Problem == nil && f.Dose.Given() && c.usable(f) {
+			return f.At.Start
+		}
+	}
+	if concept == c.Protocol.Day0 {
+		return c.Day0
+	}
+	return time.Time{}
+}
+
+// expectedAt reports whether a toxicity with this onset is one that the protocol expects.
+func (c *Case) expectedAt(w *protocol.Window, onset time.Time) bool {
+	if w == nil {
+		return false
+	}
+	from := c.firstGiven(w.From)
+	if from.IsZero() || onset.Before(from) {
+		return false
+	}
+	day, ok := c.day(onset)
+	return !ok || day <= w.ToDay // before day 0 the window is still open
+}
+
+// evidence is a result as evidence.
+func evidence(p timeline.Point, role string) Evidence {
+	return Evidence{Ref: p.Fact.Ref.String(), Version: p.Fact.Version.ID, Role: role, At: p.Fact.At.Start, Value: p.Value.String()}
+}
+
+// factEvidence is a record as evidence.
+func factEvidence(f *timeline.Fact, role, value string) Evidence {
+	return Evidence{Ref: f.Ref.String(), Version: f.Version.ID, Role: role, At: f.At.Start, Value: value}
+}
+
+// review reports whether a clinician must look because of how a result was sent.
+func review(p timeline.Point) bool { return p.Doubtful || p.Fact.Provisional }
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,370 @@
+// Package site holds the patients of one site: it gives every fact to the timelines that it belongs to, joins patients that the site says
+// are one, and remembers what was told of each.
+//
+// The order in which facts arrive does not matter: after the same facts, every timeline is the same.
+package site
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/alert"
+	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// Site is the patients of one site. Use [New]; not safe for concurrent use.
+type Site struct {
+	Name string
+
+	resources map[timeline.Ref]*resource
+	patients  map[string]*Patient            // by the identity that stands for the patient
+	refs      map[string]map[*resource]bool  // resources that some version says are of an identity
+	claims    map[string]map[string]struct{} // identifier → references of the Patient resources that carry it
+	links     map[string]string              // "Patient/old" → "Patient/new"
+}
+
+type resource struct {
+	timeline.Resource
+	ref      timeline.Ref
+	attached map[string]bool // patients whose timeline holds the versions
+}
+
+// Patient is one patient of a site.
+type Patient struct {
+	Identity string
+	Timeline *timeline.Timeline
+	// Standings are what stands of the patient, by study.
+	Standings map[string]*Standing
+	// Next is the first instant at which time alone can change an answer, zero if there is none.
+	Next time.Time
+}
+
+// Standing is what stands of a patient in a study: what was told, and the contribution to the aggregates.
+type Standing struct {
+	Study    string        `json:"study"`
+	Protocol string        `json:"protocol"` // hash of the protocol that it was evaluated by
+	Subject  string        `json:"subject,omitempty"`
+	Told     []alert.Told  `json:"told,omitempty"` // sorted by alert
+	Summary  rules.Summary `json:"summary"`
+}
+
+// New returns a site without patients.
+func New(name string) *Site {
+	return &Site{
+		Name: name, resources: map[timeline.Ref]*resource{}, patients: map[string]*Patient{},
+		refs: map[string]map[*resource]bool{}, claims: map[string]map[string]struct{}{}, links: map[string]string{},
+	}
+}
+
+// Apply takes a fact in and returns the patients whose answer may have changed, sorted. A repetition returns none.
+func (s *Site) Apply(f *timeline.Fact) []*Patient {
+	r := s.resources[f.Ref]
+	if r == nil {
+		r = &resource{ref: f.Ref, attached: map[string]bool{}}
+		s.resources[f.Ref] = r
+	}
+	before := r.Latest()
+	if !r.Add(f) {
+		return nil
+	}
+	changed := map[string]bool{}
+	if id := f.Patient.Identity(); id != "" {
+		if s.refs[id] == nil {
+			s.refs[id] = map[*resource]bool{}
+		}
+		s.refs[id][r] = true
+	}
+	if f.Ref.Type == "Patient" && (person(before) != nil || person(r.Latest()) != nil) {
+		s.rejoin(f.Ref, person(before), person(r.Latest()), changed)
+	}
+	s.place(r, f, changed)
+	return s.sorted(changed)
+}
+
+func person(f *timeline.Fact) *timeline.Person {
+	if f == nil || f.State != timeline.Usable {
+		return nil
+	}
+	return f.Person
+}
+
+// place gives a new version of a resource to the timelines that hold it, and all versions to one that newly does. A timeline sees a version
+// that names somebody else as a void.
+func (s *Site) place(r *resource, f *timeline.Fact, changed map[string]bool) {
+	if id := f.Patient.Identity(); id != "" {
+		if to := s.resolve(id); !r.attached[to] {
+			s.attach(r, to, changed)
+		}
+	}
+	for to := range r.attached {
+		if s.patient(to).Timeline.Apply(s.asSeenBy(f, to)) {
+			changed[to] = true
+		}
+	}
+}
+
+func (s *Site) attach(r *resource, to string, changed map[string]bool) {
+	r.attached[to] = true
+	for _, v := range r.Versions() {
+		if s.patient(to).Timeline.Apply(s.asSeenBy(v, to)) {
+			changed[to] = true
+		}
+	}
+}
+
+func (s *Site) asSeenBy(f *timeline.Fact, patient string) *timeline.Fact {
+	id := f.Patient.Identity()
+	if f.State != timeline.Usable || id == "" || s.resolve(id) == patient {
+		return f
+	}
+	return &timeline.Fact{Ref: f.Ref, Version: f.Version, ReceivedAt: f.ReceivedAt, Site: f.Site, Patient: f.Patient, State: timeline.Void}
+}
+
+func (s *Site) patient(identity string) *Patient {
+	p := s.patients[identity]
+	if p == nil {
+		p = &Patient{Identity: identity, Timeline: timeline.New(), Standings: map[string]*Standing{}}
+		s.patients[identity] = p
+	}
+	return p
+}
+
+// Patient returns the patient that an identity stands for now, nil if nothing is known of one.
+func (s *Site) Patient(identity string) *Patient { return s.patients[s.resolve(identity)] }
+
+// Restore puts back what was told of a patient before a restart.
+func (s *Site) Restore(identity string, standings []*Standing) {
+	p := s.patient(identity)
+	for _, st := range standings {
+		p.Standings[st.Study] = st
+	}
+}
+
+// Patients returns all patients, sorted by identity.
+func (s *Site) Patients() []*Patient {
+	return slices.SortedFunc(maps.Values(s.patients), func(a, b *Patient) int { return compare(a.Identity, b.Identity) })
+}
+
+func (s *Site) sorted(ids map[string]bool) []*Patient {
+	ps := make([]*Patient, 0, len(ids))
+	for id := range ids {
+		ps = append(ps, s.patient(id))
+	}
+	slices.SortFunc(ps, func(a, b *Patient) int { return compare(a.Identity, b.Identity) })
+	return ps
+}
+
+// resolve follows the site's own words about who is who: an identifier to the Patient that carries it (the smallest reference of several),
+// and links to the record that replaced one. A circle of links ends at its smallest member.
+func (s *Site) resolve(id string) string {
+	if claims := s.claims[id]; len(claims) > 0 {
+		least := ""
+		for ref := range claims {
+			if least == "" || ref < least {
+				least = ref
+			}
+		}
+		id = least
+	}
+	if len(s.links) == 0 {
+		return id
+	}
+	seen := map[string]bool{}
+	for at := id; ; {
+		next, ok := s.links[at]
+		if !ok {
+			return at
+		}
+		if seen[at] {
+			least := at
+			for m := s.links[at]; m != at; m = s.links[m] {
+				least = min(least, m)
+			}
+			return least
+		}
+		seen[at] = true
+		at = next
+	}
+}
+
+// rejoin takes a new version of a Patient resource in: the identities that it touches may now stand for others.
+func (s *Site) rejoin(ref timeline.Ref, before, after *timeline.Person, changed map[string]bool) {
+	self := ref.String()
+	touched := map[string]bool{self: true}
+	if before != nil {
+		for _, id := range before.Identifiers {
+			touched[id] = true
+			if c := s.claims[id]; c != nil {
+				for ref := range c {
+					touched[ref] = true
+				}
+			}
+		}
+		touched[before.ReplacedBy] = true
+	}
+	if after != nil {
+		for _, id := range after.Identifiers {
+			touched[id] = true
+			for ref := range s.claims[id] {
+				touched[ref] = true
+			}
+		}
+		touched[after.ReplacedBy] = true
+	}
+	delete(touched, "")
+	old := map[string]bool{}
+	for id := range touched {
+		old[s.resolve(id)] = true
+	}
+	if before != nil {
+		for _, id := range before.Identifiers {
+			delete(s.claims[id], self)
+		}
+		delete(s.links, self)
+	}
+	if after != nil {
+		for _, id := range after.Identifiers {
+			if s.claims[id] == nil {
+				s.claims[id] = map[string]struct{}{}
+			}
+			s.claims[id][self] = struct{}{}
+		}
+		if after.ReplacedBy != "" && after.ReplacedBy != self {
+			s.links[self] = after.ReplacedBy
+		}
+	}
+	// Every identity that stood or now stands for one of these patients is laid out anew.
+	affected := maps.Clone(old)
+	for id := range touched {
+		affected[s.resolve(id)] = true
+	}
+	moved := map[*resource]bool{}
+	for id, rs := range s.refs {
+		if affected[s.resolve(id)] || touched[id] || old[id] {
+			for r := range rs {
+				moved[r] = true
+			}
+		}
+	}
+	for _, r := range s.resources {
+		for id := range affected {
+			if r.attached[id] {
+				moved[r] = true
+			}
+		}
+	}
+	for id := range affected {
+		s.patient(id).Timeline = timeline.New()
+		changed[id] = true
+	}
+	for r := range moved {
+		for id := range affected {
+			delete(r.attached, id)
+		}
+		for _, v := range r.Versions() {
+			if id := v.Patient.Identity(); id != "" {
+				if to := s.resolve(id); !r.attached[to] {
+					s.attach(r, to, changed)
+				}
+			}
+		}
+	}
+	s.inherit(old)
+}
+
+// inherit moves what was told of a patient that now stands for nobody to the patient that it became: the story of an alert goes on.
+func (s *Site) inherit(old map[string]bool) {
+	for id := range old {
+		heir := s.resolve(id)
+		if heir == id {
+			continue
+		}
+		from, to := s.patient(id), s.patient(heir)
+		for study, st := range from.Standings {
+			mine := to.Standings[study]
+			if mine == nil {
+				to.Standings[study] = &Standing{Study: study, Protocol: st.Protocol, Told: st.Told}
+			} else {
+				mine.Told = union(mine.Told, st.Told)
+			}
+			from.Standings[study] = &Standing{Study: study, Protocol: st.Protocol}
+		}
+	}
+}
+
+// union merges two sorted lists; of one alert the greater version stands.
+func union(a, b []alert.Told) []alert.Told {
+	all := append(slices.Clone(a), b...)
+	slices.SortFunc(all, func(x, y alert.Told) int {
+		if c := compare(x.Alert, y.Alert); c != 0 {
+			return c
+		}
+		return y.Version - x.Version
+	})
+	return slices.CompactFunc(all, func(x, y alert.Told) bool { return x.Alert == y.Alert })
+}
+
+func compare(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// Evaluation is the answer for one patient in one study and the events that lead to it from what was told.
+type Evaluation struct {
+	Standing *Standing // as it was
+	Answer   rules.Answer
+	Events   []alert.Event
+	// Changed: there is something to commit, an event or another contribution.
+	Changed bool
+}
+
+// Evaluate answers for a patient in every study and sets [Patient.Next]. It does not change the standings: [Evaluation.Commit] does.
+func (p *Patient) Evaluate(protocols []*protocol.Protocol, cause alert.Cause) []Evaluation {
+	p.Next = time.Time{}
+	var es []Evaluation
+	for _, proto := range protocols {
+		answer := rules.Evaluate(p.Timeline, proto, cause.Now)
+		if !answer.Next.IsZero() && (p.Next.IsZero() || answer.Next.Before(p.Next)) {
+			p.Next = answer.Next
+		}
+		st := p.Standings[proto.Study]
+		if st == nil {
+			if !answer.Summary.Enrolled {
+				continue // nobody of ours
+			}
+			st = &Standing{Study: proto.Study}
+			p.Standings[proto.Study] = st
+		}
+		e := Evaluation{Standing: st, Answer: answer, Events: alert.Diff(st.Told, answer.Findings, cause)}
+		e.Changed = len(e.Events) > 0 || !sameSummary(st.Summary, answer.Summary) || st.Protocol != proto.Hash
+		st.Protocol = proto.Hash
+		es = append(es, e)
+	}
+	return es
+}
+
+// Commit takes the first n events, and with the last of them the contribution, into the standing.
+func (e *Evaluation) Commit(n int) {
+	for _, ev := range e.Events[:n] {
+		e.Standing.Told = alert.Fold(e.Standing.Told, ev)
+	}
+	if n == len(e.Events) {
+		e.Standing.Summary = e.Answer.Summary
+	}
+}
+
+func sameSummary(a, b rules.Summary) bool {
+	return a.Enrolled == b.Enrolled && a.Arm == b.Arm && a.ActualAs == b.ActualAs && a.Treated == b.Treated && a.OffStudy == b.OffStudy &&
+		a.Evaluable == b.Evaluable && slices.Equal(a.Toxicity, b.Toxicity) && slices.Equal(a.Events, b.Events) &&
+		slices.EqualFunc(a.Exposure, b.Exposure, func(x, y rules.Exposure) bool {
+			return x.Regimen == y.Regimen && x.Given == y.Given && x.Held == y.Held && x.Refused == y.Refused && x.Missed == y.Missed && slices.Equal(x.Slots, y.Slots)
+		})
+}

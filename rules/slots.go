@@ -1,0 +1,297 @@
+package rules
+
+import (
+	"slices"
+	"time"
+
+	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// slotState is what became of a dose that was due.
+type slotState string
+
+// A slot is given, accounted for but not given (held, refused), missed, pending, or not judged because it was due before enrolment.
+const (
+	slotPending   slotState = "pending"
+	slotGiven     slotState = "given"
+	slotHeld      slotState = "held"
+	slotRefused   slotState = "refused"
+	slotMissed    slotState = "missed"
+	slotNotJudged slotState = ""
+)
+
+// slot is one dose of a regimen.
+type slot struct {
+	number   int // from 1
+	due      time.Time
+	missedAt time.Time // from when a slot without a record is missed
+	state    slotState
+	record   *timeline.Fact // what accounts for it, nil if nothing does
+	known    time.Time      // receipt of what fixes the due time
+	gap      time.Duration  // since the dose given before, 0 for the first
+	early    bool
+	late     bool
+}
+
+// course is a regimen as it went.
+type course struct {
+	regimen    *protocol.Regimen
+	slots      []slot
+	given      int       // doses given, those outside any slot included
+	end        time.Time // when expectations end, zero while that is not known
+	nothing    bool      // nothing at all is recorded
+	untimed    []*timeline.Fact
+	duplicates []*timeline.Fact // second records of one dose, not counted
+	sameDay    []*timeline.Fact // second doses of one day, counted
+}
+
+// administrations are the records of a regimen's drug in clinical time, without those that cannot be used or say the same dose twice.
+func (c *Case) administrations(r *protocol.Regimen, k *course) []*timeline.Fact {
+	var fs []*timeline.Fact
+	for _, f := range c.Timeline.Doses() {
+		if f.Dose.Drug != r.Drug || f.Dose.Problem != nil || !c.usable(f) {
+			continue
+		}
+		if i := slices.IndexFunc(fs, func(g *timeline.Fact) bool { return sameDose(f, g) }); i >= 0 {
+			// The second is the greater of (receipt, id).
+			if c := f.ReceivedAt.Compare(fs[i].ReceivedAt); c < 0 || c == 0 && f.Ref.Compare(fs[i].Ref) < 0 {
+				f, fs[i] = fs[i], f
+			}
+			k.duplicates = append(k.duplicates, f)
+			continue
+		}
+		fs = append(fs, f)
+	}
+	return fs
+}
+
+// sameDose reports two records of one given dose: same minute, same amount.
+func sameDose(a, b *timeline.Fact) bool {
+	if !a.Dose.Given() || !b.Dose.Given() || a.At.DateOnly() || b.At.DateOnly() || a.Ref == b.Ref ||
+		!a.At.Start.Truncate(time.Minute).Equal(b.At.Start.Truncate(time.Minute)) {
+		return false
+	}
+	x, y := a.Dose.Amount, b.Dose.Amount
+	return x != nil && y != nil && a.Dose.Dimension == b.Dose.Dimension && x.Value.Cmp(y.Value) == 0
+}
+
+// walkInterval lays the records of an interval regimen over its slots.
+//
+// Slot k+1 is due one interval after the dose given in slot k, else one interval after slot k's due. A given dose fills the first open slot
+// that was due less than half an interval before it; slots passed over are unaccounted for. A record of not giving accounts for the slot
+// nearest to it within half an interval.
+func (c *Case) walkInterval(r *protocol.Regimen) course {
+	k := course{regimen: r}
+	records := c.administrations(r, &k)
+	k.nothing = len(records) == 0
+	every, half := r.Every.D(), r.Every.D()/2
+
+	var due, known time.Time // of the open slot; zero while nothing fixes it
+	if c.Day0Fact != nil {
+		due, known = c.Day0End.Add(r.FirstWithin.D()), c.Day0Fact.ReceivedAt
+	}
+	settle := func(s slot) {
+		s.number, s.due, s.known, s.missedAt = len(k.slots)+1, due, known, due.Add(r.MissedAfter.D())
+		k.slots = append(k.slots, s)
+		due = due.Add(every)
+	}
+	var firstGiven, lastGiven, stopped time.Time
+	over := func(t time.Time) bool {
+		return !stopped.IsZero() || len(k.slots) >= r.Doses ||
+			!lastGiven.IsZero() && (t.Sub(lastGiven) > r.MaxGap.D() || !t.Before(firstGiven.Add(r.Course.D())))
+	}
+	for _, f := range records {
+		t, given := f.At.Start, f.Dose.Given()
+		if f.At.DateOnly() {
+			k.untimed = append(k.untimed, f)
+			continue
+		}
+		if given {
+			k.given++
+		}
+		if over(t) {
+			continue // after the course: counted if given, judged by no slot
+		}
+		if given && len(k.slots) == 0 && firstGiven.IsZero() {
+			// The first dose is due by a time, not at one: before it nothing is early, after it the dose is late and still the first.
+			if due.IsZero() || t.Before(due) {
+				due, known = t, f.ReceivedAt
+			}
+		}
+		if due.IsZero() {
+			continue // not given, and nothing says when it should have been
+		}
+		for len(k.slots) < r.Doses && (given && len(k.slots)+k.given > 1 && !t.Before(due.Add(half)) || !given && t.After(due.Add(half))) {
+			settle(slot{state: slotMissed})
+		}
+		if len(k.slots) >= r.Doses {
+			continue
+		}
+		switch {
+		case given:
+			s := slot{state: slotGiven, record: f, early: t.Before(due.Add(-r.Tolerance.D())), late: t.After(due.Add(r.Tolerance.D()))}
+			if !lastGiven.IsZero() {
+				s.gap = t.Sub(lastGiven)
+			}
+			settle(s)
+			due, known, lastGiven = t.Add(every), f.ReceivedAt, t
+			if firstGiven.IsZero() {
+				firstGiven = t
+			}
+		case !t.Before(due.Add(-half)):
+			settle(slot{state: c.notGivenState(f), record: f})
+		}
+		if f.Dose.Status == "stopped" {
+			stopped = t
+		}
+	}
+	c.endInterval(&k, due, firstGiven, lastGiven, stopped)
+	for !due.IsZero() && len(k.slots) < r.Doses && (k.end.IsZero() || due.Before(k.end)) {
+		if k.nothing && len(k.slots) == 1 {
+			break // of a regimen of which nothing is recorded one dose is asked for, not fifteen
+		}
+		settle(slot{state: slotPending})
+		s := &k.slots[len(k.slots)-1]
+		if c.Now.Before(s.missedAt) {
+			c.wake(s.missedAt)
+			break
+		}
+		s.state = slotMissed
+	}
+	if n := len(k.slots); n == r.Doses && n > 0 && !c.Now.Before(k.slots[n-1].missedAt) {
+		if end := k.slots[n-1].missedAt; k.end.IsZero() || end.Before(k.end) {
+			k.end = end
+		}
+	}
+	c.placeUntimed(&k)
+	c.forgetBeforeEnrolment(&k)
+	return k
+}
+
+// endInterval finds when expectations of an interval regimen end: at a stop, so long after the first or last given dose, or with the study.
+func (c *Case) endInterval(k *course, due, firstGiven, lastGiven, stopped time.Time) {
+	earliest := func(t time.Time) {
+		if !t.IsZero() && (k.end.IsZero() || t.Before(k.end)) {
+			k.end = t
+		}
+	}
+	earliest(stopped)
+	earliest(c.OffStudy)
+	switch {
+	case !firstGiven.IsZero():
+		earliest(firstGiven.Add(k.regimen.Course.D()))
+		earliest(lastGiven.Add(k.regimen.MaxGap.D()))
+	case len(k.slots) > 0:
+		earliest(k.slots[0].due.Add(k.regimen.Course.D()))
+	case !due.IsZero():
+		earliest(due.Add(k.regimen.Course.D()))
+	}
+}
+
+// placeUntimed lets records with a date only account for slots of their day that nothing else accounts for.
+func (c *Case) placeUntimed(k *course) {
+	for _, f := range k.untimed {
+		given := f.Dose.Given()
+		if given {
+			k.given++
+		}
+		for i := range k.slots {
+			s := &k.slots[i]
+			if s.record == nil && c.local(s.due).Format(time.DateOnly) == f.At.Date {
+				s.record, s.state = f, slotGiven
+				if !given {
+					s.state = c.notGivenState(f)
+				}
+				break
+			}
+		}
+	}
+}
+
+// walkDaily lays the records of a daily regimen over its site-local calendar days. A missed day is not made up.
+func (c *Case) walkDaily(r *protocol.Regimen) course {
+	k := course{regimen: r}
+	records := c.administrations(r, &k)
+	k.nothing = len(records) == 0
+	byDay := map[int][]*timeline.Fact{}
+	var stopped time.Time
+	for _, f := range records {
+		if f.Dose.Given() {
+			k.given++
+		}
+		if day, ok := c.recordDay(f); ok {
+			byDay[day] = append(byDay[day], f)
+		}
+		if f.Dose.Status == "stopped" && stopped.IsZero() {
+			stopped = f.At.Start
+		}
+	}
+	if c.Day0.IsZero() {
+		return k
+	}
+	k.end = c.midnight(r.LastDay + 1)
+	for _, t := range []time.Time{stopped, c.OffStudy} {
+		if !t.IsZero() && t.Before(k.end) {
+			k.end = t
+		}
+	}
+	for day := r.FirstDay; day <= r.LastDay; day++ {
+		s := slot{number: day - r.FirstDay + 1, due: c.midnight(day), missedAt: c.midnight(day + 1), known: c.Day0Fact.ReceivedAt}
+		for _, f := range byDay[day] {
+			switch {
+			case s.state == slotGiven && f.Dose.Given():
+				k.sameDay = append(k.sameDay, f)
+			case f.Dose.Given():
+				s.state, s.record = slotGiven, f
+			case s.record == nil:
+				s.state, s.record = c.notGivenState(f), f
+			}
+		}
+		if s.record == nil {
+			if !s.due.Before(k.end) {
+				break
+			}
+			s.state = slotMissed
+			if c.Now.Before(s.missedAt) {
+				s.state = slotPending
+				c.wake(s.missedAt)
+			}
+		}
+		k.slots = append(k.slots, s)
+		if s.state == slotPending {
+			break
+		}
+	}
+	c.forgetBeforeEnrolment(&k)
+	return k
+}
+
+// recordDay is the study day of a record.
+func (c *Case) recordDay(f *timeline.Fact) (int, bool) {
+	if c.Day0.IsZero() {
+		return 0, false
+	}
+	if f.At.DateOnly() {
+		d, err := time.Parse(time.DateOnly, f.At.Date)
+		return daysBetween(c.local(c.Day0), d), err == nil
+	}
+	return c.day(f.At.Start)
+}
+
+// notGivenState classes a record of not giving by its reasons.
+func (c *Case) notGivenState(f *timeline.Fact) slotState {
+	if slices.ContainsFunc(f.Dose.Reasons, func(code string) bool { return slices.Contains(c.Protocol.NotGiven.Refused, code) }) {
+		return slotRefused
+	}
+	return slotHeld
+}
+
+// forgetBeforeEnrolment takes slots due before the patient was in the study out of judgement.
+func (c *Case) forgetBeforeEnrolment(k *course) {
+	for i := range k.slots {
+		if s := &k.slots[i]; s.state == slotMissed && s.due.Before(c.Enrolment.Start.Start) {
+			s.state = slotNotJudged
+		}
+	}
+}

@@ -1,0 +1,244 @@
+package timeline
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Timeline is one patient's facts in clinical time. The zero value is not ready: use [New]. It is not safe for concurrent use.
+type Timeline struct {
+	resources map[Ref]*Resource
+	series    map[string][]Point
+	doses     []*Fact // with Dose
+	others    []*Fact // Procedure, Enrolment, Person
+}
+
+// Point is one usable or unusable value on the timeline.
+type Point struct {
+	*Result
+	Fact *Fact
+	// Doubtful: a newer version of the resource was refused, so the value may be out of date.
+	Doubtful bool
+}
+
+// New returns an empty timeline.
+func New() *Timeline {
+	return &Timeline{resources: map[Ref]*Resource{}, series: map[string][]Point{}}
+}
+
+// Apply adds a version of a resource and reports whether the picture changed. The greatest version wins whatever the order of arrival; a void
+// takes the resource away; a repetition changes nothing, unless it carries an earlier receipt.
+func (t *Timeline) Apply(f *Fact) bool {
+	r := t.resources[f.Ref]
+	if r == nil {
+		r = &Resource{}
+		t.resources[f.Ref] = r
+	}
+	before, wasDoubtful := r.Current()
+	if !r.Add(f) {
+		return false
+	}
+	after, doubtful := r.Current()
+	if before == after && wasDoubtful == doubtful {
+		return false
+	}
+	t.remove(before)
+	t.insert(after, doubtful)
+	return true
+}
+
+// Empty reports whether the timeline shows nothing.
+func (t *Timeline) Empty() bool { return len(t.series) == 0 && len(t.doses) == 0 && len(t.others) == 0 }
+
+// Series returns the points of an analyte in clinical time, ties by resource. The caller must not change it.
+func (t *Timeline) Series(analyte string) []Point { return t.series[analyte] }
+
+// Analytes returns the names of all series, sorted.
+func (t *Timeline) Analytes() []string {
+	names := make([]string, 0, len(t.series))
+	for n := range t.series {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Doses returns the administrations in clinical time, ties by resource. The caller must not change it.
+func (t *Timeline) Doses() []*Fact { return t.doses }
+
+// Others returns procedures, enrolments and persons in clinical time, ties by resource. The caller must not change it.
+func (t *Timeline) Others() []*Fact { return t.others }
+
+// Doubtful reports whether a newer version of a resource was refused.
+func (t *Timeline) Doubtful(ref Ref) bool {
+	r := t.resources[ref]
+	if r == nil {
+		return false
+	}
+	_, doubtful := r.Current()
+	return doubtful
+}
+
+func (t *Timeline) remove(f *Fact) {
+	if f == nil {
+		return
+	}
+	for i := range f.Results {
+		name := f.Results[i].Analyte
+		s := slices.DeleteFunc(t.series[name], func(p Point) bool { return p.Fact == f })
+		if len(s) == 0 {
+			delete(t.series, name)
+		} else {
+			t.series[name] = s
+		}
+	}
+	same := func(g *Fact) bool { return g == f }
+	if f.Dose != nil {
+		t.doses = slices.DeleteFunc(t.doses, same)
+	}
+	if f.Procedure != nil || f.Enrolment != nil || f.Person != nil {
+		t.others = slices.DeleteFunc(t.others, same)
+	}
+}
+
+func (t *Timeline) insert(f *Fact, doubtful bool) {
+	if f == nil {
+		return
+	}
+	for i := range f.Results {
+		p := Point{Result: &f.Results[i], Fact: f, Doubtful: doubtful}
+		s := t.series[p.Analyte]
+		at, _ := slices.BinarySearchFunc(s, f, func(q Point, f *Fact) int { return compare(q.Fact, f) })
+		for at < len(s) && s[at].Fact == f { // components of one resource with one analyte keep their order
+			at++
+		}
+		t.series[p.Analyte] = slices.Insert(s, at, p)
+	}
+	if f.Dose != nil {
+		t.doses = insertFact(t.doses, f)
+	}
+	if f.Procedure != nil || f.Enrolment != nil || f.Person != nil {
+		t.others = insertFact(t.others, f)
+	}
+}
+
+func insertFact(fs []*Fact, f *Fact) []*Fact {
+	at, _ := slices.BinarySearchFunc(fs, f, compare)
+	return slices.Insert(fs, at, f)
+}
+
+// compare orders facts by clinical time, then resource.
+func compare(a, b *Fact) int {
+	if c := a.At.Start.Compare(b.At.Start); c != 0 {
+		return c
+	}
+	return a.Ref.Compare(b.Ref)
+}
+
+// Resource is the set of versions seen of one resource. The zero value is empty.
+type Resource struct {
+	versions []*Fact
+}
+
+// Add takes a version in and reports whether the set changed. A repetition with an earlier receipt replaces the version.
+func (r *Resource) Add(f *Fact) bool {
+	for i, v := range r.versions {
+		if v.Version.ID == f.Version.ID && v.Version.Digest == f.Version.Digest && v.Version.LastUpdated.Equal(f.Version.LastUpdated) &&
+			v.State == f.State && v.Patient == f.Patient {
+			if !f.ReceivedAt.Before(v.ReceivedAt) {
+				return false
+			}
+			r.versions[i] = f
+			return true
+		}
+	}
+	r.versions = append(r.versions, f)
+	return true
+}
+
+// Versions returns the versions in the order of their arrival. The caller must not change it.
+func (r *Resource) Versions() []*Fact { return r.versions }
+
+// Latest returns the greatest version that could be read, nil if there is none. It may be a void.
+func (r *Resource) Latest() *Fact {
+	f, _ := r.greatest()
+	return f
+}
+
+// Current returns what the resource says now, nil if nothing, and whether a refused version is greater.
+func (r *Resource) Current() (f *Fact, doubtful bool) {
+	f, refused := r.greatest()
+	if f == nil || f.State == Void {
+		return nil, false
+	}
+	return f, refused != nil
+}
+
+func (r *Resource) greatest() (usable, refused *Fact) {
+	if len(r.versions) == 1 { // nearly always
+		if f := r.versions[0]; f.State != Refused {
+			return f, nil
+		}
+		return nil, nil
+	}
+	numeric := true
+	for _, v := range r.versions {
+		numeric = numeric && isNumber(v.Version.ID)
+	}
+	for _, v := range r.versions {
+		if v.State != Refused && (usable == nil || less(usable, v, numeric)) {
+			usable = v
+		}
+	}
+	for _, v := range r.versions {
+		if v.State == Refused && usable != nil && less(usable, v, numeric) {
+			refused = v
+		}
+	}
+	return usable, refused
+}
+
+// less orders two versions of a set; numeric says that all versions of the set have numeric ids.
+func less(a, b *Fact, numeric bool) bool {
+	if numeric {
+		if c := compareNumbers(a.Version.ID, b.Version.ID); c != 0 {
+			return c < 0
+		}
+	}
+	if c := a.Version.LastUpdated.Compare(b.Version.LastUpdated); c != 0 {
+		return c < 0
+	}
+	if c := a.ReceivedAt.Compare(b.ReceivedAt); c != 0 {
+		return c < 0
+	}
+	if c := strings.Compare(a.Version.Digest, b.Version.Digest); c != 0 {
+		return c < 0
+	}
+	// One digest in two states or for two patients: a void is the safer reading.
+	if a.State != b.State {
+		return b.State == Void
+	}
+	return a.Patient.Identity() < b.Patient.Identity()
+}
+
+func isNumber(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// compareNumbers compares digit strings of any length.
+func compareNumbers(a, b string) int {
+	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
+}
+
+// Visible reports whether a clinical time has come: facts of the future wait.
+func (f *Fact) Visible(now time.Time) bool { return !f.At.Start.After(now) }
