@@ -1,0 +1,56 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/trialwatch/trialwatch/rules/alert"
+	"github.com/trialwatch/trialwatch/rules/site"
+)
+
+// CloudEvent is an alert on NATS: CloudEvents 1.0, structured JSON.
+type CloudEvent struct {
+	SpecVersion     string      `json:"specversion"` // "1.0"
+	ID              string      `json:"id"`          // <alert>@<version>: the idempotency key
+	Source          string      `json:"source"`      // /studies/<study>/sites/<site>
+	Type            string      `json:"type"`        // trialwatch.alert.<transition>.v1
+	Subject         string      `json:"subject"`     // <alert>
+	Time            time.Time   `json:"time"`
+	DataContentType string      `json:"datacontenttype"`
+	Data            alert.Event `json:"data"`
+}
+
+// NewCloudEvent wraps an alert event.
+func NewCloudEvent(e alert.Event) CloudEvent {
+	return CloudEvent{
+		SpecVersion: "1.0", ID: fmt.Sprintf("%s@%d", e.Alert, e.Version), Source: "/studies/" + e.Study + "/sites/" + e.Site,
+		Type: "trialwatch.alert." + string(e.Transition) + ".v1", Subject: e.Alert, Time: e.At, DataContentType: "application/json", Data: e,
+	}
+}
+
+// PatientStanding is what stands of a patient in all studies: the body of standings.<site>.<patient-key>.
+type PatientStanding struct {
+	Identity string           `json:"identity"` // in the payload only
+	Studies  []*site.Standing `json:"studies"`
+}
+
+// Checkpoint is how far a site's facts were read and told: the body of checkpoints.<site>.
+type Checkpoint struct {
+	Facts    uint64    `json:"facts"`    // sequence in FACTS
+	Now      time.Time `json:"now"`      // the evaluating now of the commit; it never runs backwards
+	Protocol string    `json:"protocol"` // hashes of the loaded protocols
+	Worker   string    `json:"worker"`   // who wrote it
+}
+
+// Encode writes JSON without HTML escapes, so that a person reads "<0.1" and not "\u003c0.1".
+func Encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

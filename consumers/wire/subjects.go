@@ -1,0 +1,135 @@
+// Package wire is the published contract on NATS: subjects, streams, headers and envelopes. Other programs rely on it; a change needs a reason in
+// docs/adr and a new schema version.
+//
+// No subject, header or consumer name carries an MRN, a name or free text: a patient is a keyed hash, a subject of the trial is the
+// pseudonym under which the study knows the patient.
+package wire
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+// Streams.
+const (
+	StreamFHIR        = "FHIR"
+	StreamFacts       = "FACTS"
+	StreamDeadLetters = "DEADLETTERS"
+	StreamOut         = "OUT"
+	StreamAggregates  = "AGGREGATES"
+)
+
+// Headers.
+const (
+	// HeaderReceivedAt replaces the broker's time as receipt, RFC 3339. Only for credentials that are allowed to: demo and replays.
+	HeaderReceivedAt = "Trialwatch-Received-At"
+
+	HeaderRule       = "Trialwatch-Rule"
+	HeaderUrgency    = "Trialwatch-Urgency"
+	HeaderTransition = "Trialwatch-Transition"
+	HeaderMaterial   = "Trialwatch-Material"
+
+	// Headers of a dead letter; its body is the resource as it came.
+	HeaderReason     = "Trialwatch-Reason"
+	HeaderDetail     = "Trialwatch-Detail"
+	HeaderFHIRSeq    = "Trialwatch-FHIR-Sequence"
+	HeaderEntry      = "Trialwatch-Entry" // index in a Bundle, "-1" for a bare resource
+	HeaderResource   = "Trialwatch-Resource-Type"
+	HeaderReceivedOf = "Trialwatch-Received"
+)
+
+// FHIR is the subject to which an EHR publishes a resource.
+func FHIR(site, resourceType string) string {
+	return "fhir." + Token(site) + "." + Token(resourceType)
+}
+
+// Facts is the subject of a patient's facts. key is a [PatientKey], or "-" for a fact that names nobody.
+func Facts(site, key string) string { return "facts." + Token(site) + "." + key }
+
+// DeadLetters is the subject of what was refused for a reason.
+func DeadLetters(site, reason string) string {
+	return "deadletters." + Token(site) + "." + Token(reason)
+}
+
+// Alerts is the subject of the alerts of a subject of a study.
+func Alerts(study, site, subject string) string {
+	return "alerts." + Token(study) + "." + Token(site) + "." + Token(subject)
+}
+
+// Standings is the roll-up subject of what stands of a patient.
+func Standings(site, key string) string { return "standings." + Token(site) + "." + key }
+
+// Checkpoints is the roll-up subject of how far a site's facts were read.
+func Checkpoints(site string) string { return "checkpoints." + Token(site) }
+
+// Aggregates is the subject of a panel.
+func Aggregates(study, panel string) string {
+	return "aggregates." + Token(study) + "." + Token(panel)
+}
+
+// Site returns the site of a subject of ours: its second token (the third of an alert's), unescaped.
+func Site(subject string) string {
+	parts := strings.Split(subject, ".")
+	i := 1
+	if parts[0] == "alerts" {
+		i = 2
+	}
+	if i >= len(parts) {
+		return ""
+	}
+	return Untoken(parts[i])
+}
+
+// Token escapes a text to one token of a subject: every byte outside [A-Za-z0-9_:-] as ~XX, an empty text as "~".
+func Token(s string) string {
+	const hexDigits = "0123456789ABCDEF"
+	if s == "" {
+		return "~"
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == ':', c == '-':
+			b.WriteByte(c)
+		default:
+			b.WriteByte('~')
+			b.WriteByte(hexDigits[c>>4])
+			b.WriteByte(hexDigits[c&15])
+		}
+	}
+	return b.String()
+}
+
+// Untoken is the inverse of [Token]. What is not an escape stands for itself.
+func Untoken(s string) string {
+	if s == "~" {
+		return ""
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '~' && i+2 < len(s) {
+			if v, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				b.WriteByte(v[0])
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// PatientKey is the form of a patient's identity outside payloads: the first 16 bytes of HMAC-SHA256(site key, site ‖ 0 ‖ identity), 32 hex digits.
+// An empty identity is "-".
+func PatientKey(siteKey []byte, site, identity string) string {
+	if identity == "" {
+		return "-"
+	}
+	mac := hmac.New(sha256.New, siteKey)
+	mac.Write([]byte(site))
+	mac.Write([]byte{0})
+	mac.Write([]byte(identity))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
