@@ -45,8 +45,7 @@ type Patient struct {
 // Standing is what stands of a patient in a study: what was told, and the contribution to the aggregates.
 type Standing struct {
 	Study    string        `json:"study"`
-	Protocol string        `json:"protocol"` // hash of the protocol that it was evaluated by
-	Subject  string        `json:"subject,omitempty"`
+	Protocol string        `json:"protocol"`       // hash of the protocol that it was evaluated by
 	Told     []alert.Told  `json:"told,omitempty"` // sorted by alert
 	Summary  rules.Summary `json:"summary"`
 }

@@ -1,0 +1,164 @@
+// Package consumers is the shell around the pure core: three stages that read from JetStream and write to it.
+//
+//   - [Intake] turns FHIR resources into facts, or into dead letters with the reason.
+//   - [Watch] keeps the timelines, evaluates, and commits alerts, standings and its position in the input in one atomic batch.
+//   - [Aggregate] turns standings into panels by arm.
+//
+// Each stage has New(config) and Run(ctx). No payload and no patient's name reaches a log line: keys are hashed, reasons are short codes.
+package consumers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+)
+
+// Limits of one atomic batch. The server refuses more than 1,000 messages.
+const (
+	batchMessages = 900
+	batchBytes    = 4 << 20
+)
+
+// publishBatch publishes messages to one stream in one atomic batch and returns the sequence of the last.
+func publishBatch(ctx context.Context, js jetstream.JetStream, msgs []*nats.Msg) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	ack, err := jetstreamext.PublishMsgBatch(ctx, js, msgs)
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+// publishAll publishes any number of messages, in as few atomic batches as the limits allow.
+func publishAll(ctx context.Context, js jetstream.JetStream, msgs []*nats.Msg) error {
+	for len(msgs) > 0 {
+		n, size := 0, 0
+		for n < len(msgs) && n < batchMessages && (n == 0 || size+msgs[n].Size() <= batchBytes) {
+			size += msgs[n].Size()
+			n++
+		}
+		if _, err := publishBatch(ctx, js, msgs[:n]); err != nil {
+			return err
+		}
+		msgs = msgs[n:]
+	}
+	return nil
+}
+
+// forever runs a stage until ctx ends, starting it anew after an error: a stage drops its memory and recovers, it never retries blind.
+func forever(ctx context.Context, log zerolog.Logger, stage func(context.Context) error) error {
+	wait := 100 * time.Millisecond
+	for {
+		started := time.Now()
+		err := stage(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(started) > 30*time.Second {
+			wait = 100 * time.Millisecond
+		}
+		log.Warn().Err(err).Dur("again_in", wait).Msg("stage starts anew")
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+// errGap says that the broker skipped a message: whatever was read since the checkpoint is read again.
+var errGap = errors.New("the broker skipped a message")
+
+// reader delivers every message of a stream from a sequence on, in order, over a channel.
+type reader struct {
+	msgs   chan jetstream.Msg
+	err    chan error // receives one error when the reader has failed
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// read starts a reader with an ephemeral consumer. pending is how many messages there were at the start.
+func read(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.ConsumerConfig) (r *reader, pending uint64, err error) {
+	cfg.AckPolicy = jetstream.AckNonePolicy
+	cfg.InactiveThreshold = time.Minute
+	cfg.MemoryStorage = true
+	cfg.Replicas = 1
+	consumer, err := js.CreateConsumer(ctx, stream, cfg)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read %s: %w", stream, err)
+	}
+	pending = consumer.CachedInfo().NumPending
+	it, err := consumer.Messages(jetstream.PullMaxMessages(1000), jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(2*time.Second))
+	if err != nil {
+		return nil, 0, fmt.Errorf("read %s: %w", stream, err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r = &reader{msgs: make(chan jetstream.Msg, 1024), err: make(chan error, 1), cancel: cancel, done: make(chan struct{})}
+	stop := context.AfterFunc(ctx, it.Stop)
+	go func() {
+		defer close(r.done)
+		defer stop()
+		defer it.Stop()
+		for want := uint64(1); ; want++ {
+			msg, err := it.Next()
+			if err == nil {
+				var meta *jetstream.MsgMetadata
+				if meta, err = msg.Metadata(); err == nil && meta.Sequence.Consumer != want {
+					err = fmt.Errorf("%w: %s consumer sequence %d, want %d", errGap, stream, meta.Sequence.Consumer, want)
+				}
+			}
+			if err != nil {
+				r.err <- fmt.Errorf("read %s: %w", stream, err)
+				return
+			}
+			select {
+			case r.msgs <- msg:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return r, pending, nil
+}
+
+// stop ends the reader and waits for it.
+func (r *reader) stop() {
+	r.cancel()
+	<-r.done
+}
+
+// Follow gives fn the last message of every subject that matches, for alerts all of them, and then every new one, until ctx ends. An error of
+// fn is logged and the message skipped: a page must not go dark for one message.
+func Follow(ctx context.Context, js jetstream.JetStream, log zerolog.Logger, stream, subject string, fn func([]byte) error) error {
+	return forever(ctx, log, func(ctx context.Context) error {
+		policy := jetstream.DeliverLastPerSubjectPolicy
+		if stream == "OUT" {
+			policy = jetstream.DeliverAllPolicy
+		}
+		r, _, err := read(ctx, js, stream, jetstream.ConsumerConfig{DeliverPolicy: policy, FilterSubjects: []string{subject}})
+		if err != nil {
+			return err
+		}
+		defer r.stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case err := <-r.err:
+				return err
+			case m := <-r.msgs:
+				if err := fn(m.Data()); err != nil {
+					log.Error().Err(err).Str("stream", stream).Msg("message skipped")
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,567 @@
+package consumers
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"github.com/trialwatch/trialwatch/consumers/wire"
+	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/alert"
+	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/site"
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// WatchConfig is what [NewWatch] needs. All fields but the last two are required.
+type WatchConfig struct {
+	JetStream jetstream.JetStream
+	Protocols []*protocol.Protocol
+	SiteKey   []byte
+	Clock     Clock
+	Worker    string // names this process in checkpoints
+	Logger    zerolog.Logger
+	Metrics   *Metrics
+	// CaughtUp, if not nil, is called each time the worker has reached the end of the facts as it was at its start.
+	CaughtUp func()
+	// WithoutFence leaves out the expected sequence of the checkpoint. It exists so that a test can show that the fence is needed.
+	WithoutFence bool
+}
+
+// Watch keeps the timelines of all sites, evaluates them, and commits what is new. One worker is active: a second one is fenced by the
+// checkpoint, drops its memory and recovers.
+type Watch struct {
+	cfg WatchConfig
+}
+
+// NewWatch returns a watch.
+func NewWatch(cfg WatchConfig) *Watch { return &Watch{cfg} }
+
+// Run works until ctx ends, and then returns nil.
+func (w *Watch) Run(ctx context.Context) error {
+	return forever(ctx, w.cfg.Logger, func(ctx context.Context) error {
+		s := &session{cfg: &w.cfg, sites: map[string]*watched{}}
+		return s.run(ctx)
+	})
+}
+
+// session is one life of a worker: everything in memory, from recovery to the first error.
+type session struct {
+	cfg      *WatchConfig
+	sites    map[string]*watched
+	hash     string // of the loaded protocols
+	caughtUp bool
+	now      time.Time // the last evaluating now: it never runs backwards
+	received time.Time // the latest receipt read: now, while catching up
+	read     uint64    // sequence of the last fact read
+	timers   timers
+	dirty    map[*site.Patient]work
+	backlog  uint64 // facts of before the start that are still to be read
+	idle     int    // facts read since the last commit
+}
+
+// watched is a site and the fence of its checkpoint.
+type watched struct {
+	*site.Site
+	facts   uint64 // what the checkpoint says
+	fence   uint64 // sequence of the checkpoint in OUT, 0 if there is none
+	pending uint64 // the last fact read of the site
+}
+
+// work is why a patient is evaluated.
+type work struct {
+	site   *watched
+	reason string
+}
+
+const (
+	gatherFacts = 500                  // facts a commit takes at most
+	gatherWait  = 2 * time.Millisecond // for another fact, once there is one
+	idleFacts   = 5000                 // facts without anything to tell after which the checkpoint moves on all the same
+)
+
+func (s *session) run(ctx context.Context) error {
+	var hashes []string
+	for _, p := range s.cfg.Protocols {
+		hashes = append(hashes, p.Hash[:16])
+	}
+	slices.Sort(hashes)
+	s.hash = strings.Join(hashes, "+")
+	s.dirty = map[*site.Patient]work{}
+	if err := s.recover(ctx); err != nil {
+		return err
+	}
+	// Sequences of an empty stream start at 1, so a reader of all facts needs no start.
+	facts, pending, err := read(ctx, s.cfg.JetStream, wire.StreamFacts, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	if err != nil {
+		return err
+	}
+	defer facts.stop()
+	s.cfg.Logger.Info().Uint64("facts", pending).Int("sites", len(s.sites)).Msg("watch reads the facts")
+	if s.backlog = pending; pending == 0 {
+		s.reachEnd()
+	}
+	for {
+		if err := s.gather(ctx, facts); err != nil {
+			return err
+		}
+		if err := s.evaluateAndCommit(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// gather waits for facts or a timer, and takes in what is there. It returns with the patients that must be evaluated in s.dirty.
+func (s *session) gather(ctx context.Context, facts *reader) error {
+	var timer <-chan time.Time
+	if s.caughtUp {
+		if t, ok := s.timers.next(); ok {
+			timer = time.After(s.cfg.Clock.Until(t))
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case err := <-facts.err:
+		return err
+	case <-timer:
+	case m := <-facts.msgs:
+		if err := s.take(m); err != nil {
+			return err
+		}
+		for n := 1; n < gatherFacts; n++ {
+			select {
+			case m := <-facts.msgs:
+				if err := s.take(m); err != nil {
+					return err
+				}
+				continue
+			case <-time.After(gatherWait):
+			}
+			break
+		}
+	}
+	s.tick()
+	if !s.caughtUp {
+		return nil
+	}
+	for _, p := range s.timers.due(s.now) {
+		if _, ok := s.dirty[p.patient]; !ok {
+			s.dirty[p.patient] = work{p.site, "timer"}
+		}
+	}
+	return nil
+}
+
+// tick moves now: to the clock, or to the latest receipt while facts from before the start are still to come, when a silence is only a queue.
+func (s *session) tick() {
+	now := s.received
+	if s.caughtUp {
+		now = s.cfg.Clock.Now()
+	}
+	if now.After(s.now) {
+		s.now = now
+	}
+}
+
+// take reads one fact into its site.
+func (s *session) take(m jetstream.Msg) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return err
+	}
+	f := new(timeline.Fact)
+	if err := json.Unmarshal(m.Data(), f); err != nil {
+		// Only intake writes here, so this is a newer or a foreign writer: better to stop than to skip a patient's fact.
+		return fmt.Errorf("fact %d cannot be read: %w", meta.Sequence.Stream, err)
+	}
+	st := s.site(wire.Site(m.Subject()))
+	s.read = meta.Sequence.Stream
+	st.pending = s.read
+	if f.ReceivedAt.After(s.received) {
+		s.received = f.ReceivedAt
+	}
+	reason := f.Ref.String()
+	if f.Version.ID != "" {
+		reason += " version " + f.Version.ID
+	}
+	for _, p := range st.Apply(f) {
+		if s.read > st.facts {
+			s.dirty[p] = work{st, reason}
+		}
+	}
+	s.idle++
+	if s.backlog > 0 {
+		if s.backlog--; s.backlog == 0 {
+			s.reachEnd()
+		}
+	}
+	return nil
+}
+
+// reachEnd is called once, at the end of the facts as it was at the start: from here on time counts, and timers fire.
+func (s *session) reachEnd() {
+	s.caughtUp = true
+	s.tick()
+	for _, st := range s.sites {
+		for _, p := range st.Patients() {
+			if _, ok := s.dirty[p]; !ok {
+				s.dirty[p] = work{st, s.restartReason(p)}
+			}
+		}
+	}
+	s.cfg.Logger.Info().Uint64("facts_seq", s.read).Msg("watch has caught up")
+	if s.cfg.CaughtUp != nil {
+		s.cfg.CaughtUp()
+	}
+}
+
+// restartReason is why a patient's answer may differ after a start though no fact is new: time passed, or the protocol changed.
+func (s *session) restartReason(p *site.Patient) string {
+	for _, proto := range s.cfg.Protocols {
+		if st := p.Standings[proto.Study]; st != nil && st.Protocol != proto.Hash && st.Protocol != "" {
+			return "protocol " + short(st.Protocol) + " → " + short(proto.Hash)
+		}
+	}
+	return "timer"
+}
+
+func short(hash string) string { return hash[:min(8, len(hash))] }
+
+func (s *session) site(name string) *watched {
+	st := s.sites[name]
+	if st == nil {
+		st = &watched{Site: site.New(name)}
+		s.sites[name] = st
+	}
+	return st
+}
+
+// recover reads what was told and the fences. One consumer delivers both in the order in which they were committed, so a checkpoint never comes
+// before the standings that it belongs to; a standing newer than the checkpoint is caught by the fence.
+func (s *session) recover(ctx context.Context) error {
+	return readLast(ctx, s.cfg.JetStream, wire.StreamOut, []string{"standings.>", "checkpoints.>"}, func(m jetstream.Msg) error {
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		name := wire.Site(m.Subject())
+		if strings.HasPrefix(m.Subject(), "checkpoints.") {
+			var c wire.Checkpoint
+			if err := json.Unmarshal(m.Data(), &c); err != nil {
+				return fmt.Errorf("checkpoint of OUT sequence %d cannot be read: %w", meta.Sequence.Stream, err)
+			}
+			st := s.site(name)
+			st.facts, st.fence = c.Facts, meta.Sequence.Stream
+			if c.Now.After(s.now) {
+				s.now = c.Now
+			}
+			return nil
+		}
+		var standing wire.PatientStanding
+		if err := json.Unmarshal(m.Data(), &standing); err != nil {
+			return fmt.Errorf("standing of OUT sequence %d cannot be read: %w", meta.Sequence.Stream, err)
+		}
+		s.site(name).Restore(standing.Identity, standing.Studies)
+		return nil
+	})
+}
+
+// readLast delivers the last message of every subject that matches, in the order of the stream.
+func readLast(ctx context.Context, js jetstream.JetStream, stream string, subjects []string, fn func(jetstream.Msg) error) error {
+	r, pending, err := read(ctx, js, stream, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: subjects})
+	if err != nil {
+		return err
+	}
+	defer r.stop()
+	for pending > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-r.err:
+			return err
+		case m := <-r.msgs:
+			if err := fn(m); err != nil {
+				return err
+			}
+			meta, err := m.Metadata()
+			if err != nil {
+				return err
+			}
+			pending = meta.NumPending
+		}
+	}
+	return nil
+}
+
+// evaluateAndCommit answers for every dirty patient and commits what is new, in as few batches as the limits allow. The checkpoint passes the facts
+// read only in the last of them, when nothing of them is left to tell.
+func (s *session) evaluateAndCommit(ctx context.Context) error {
+	if len(s.dirty) == 0 && s.idle < idleFacts {
+		return nil
+	}
+	patients := make([]*site.Patient, 0, len(s.dirty))
+	for p := range s.dirty {
+		patients = append(patients, p)
+	}
+	slices.SortFunc(patients, func(a, b *site.Patient) int {
+		if c := strings.Compare(s.dirty[a].site.Name, s.dirty[b].site.Name); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Identity, b.Identity)
+	})
+	b := &batch{session: s}
+	for _, p := range patients {
+		if err := s.tell(ctx, b, p, s.dirty[p]); err != nil {
+			return err
+		}
+	}
+	clear(s.dirty)
+	if len(b.msgs) == 0 && s.idle < idleFacts {
+		return nil
+	}
+	for _, st := range s.sites {
+		if st.pending > st.facts {
+			b.touch(st)
+		}
+	}
+	return b.commit(ctx, true)
+}
+
+// tell evaluates one patient and adds its events and standing to the batch, committing whenever the batch is full.
+func (s *session) tell(ctx context.Context, b *batch, p *site.Patient, w work) error {
+	s.cfg.Metrics.evaluations.Inc()
+	evaluations := s.evaluate(p, alert.Cause{Now: s.now, Reason: w.reason, Input: s.read})
+	s.timers.set(p, w.site)
+	changed := false
+	for i := range evaluations {
+		e := &evaluations[i]
+		changed = changed || e.Changed
+		for n := 0; n < len(e.Events); {
+			m, err := alertMessage(e.Events[n])
+			if err != nil {
+				return err
+			}
+			if !b.fits(m.Size()) {
+				// What was told so far stands; the rest follows in the next batch, and a crash in between finds it again.
+				e.Commit(n)
+				e.Events, n = e.Events[n:], 0
+				if err := b.standing(p, w.site); err != nil {
+					return err
+				}
+				if err := b.commit(ctx, false); err != nil {
+					return err
+				}
+			}
+			b.add(m, w.site)
+			s.cfg.Metrics.transitions.WithLabelValues(e.Events[n].Rule, string(e.Events[n].Transition)).Inc()
+			n++
+		}
+		e.Commit(len(e.Events))
+	}
+	if !changed {
+		return nil
+	}
+	return b.standing(p, w.site)
+}
+
+// evaluate answers for a patient. A panic in the core stops nobody else: it becomes a finding of its own, the checkpoint moves on, and the
+// next build of the program evaluates again.
+func (s *session) evaluate(p *site.Patient, cause alert.Cause) (es []site.Evaluation) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.cfg.Metrics.panics.Inc()
+			// The panic's value may quote data: only where it happened is logged.
+			s.cfg.Logger.Error().Str("stack", string(debug.Stack())).Msg("evaluation failed")
+			es = failed(p, s.cfg.Protocols, cause)
+		}
+	}()
+	return p.Evaluate(s.cfg.Protocols, cause)
+}
+
+// failed opens data.evaluation-failed beside what stands; the next evaluation that succeeds retracts it.
+func failed(p *site.Patient, protocols []*protocol.Protocol, cause alert.Cause) []site.Evaluation {
+	var es []site.Evaluation
+	for _, proto := range protocols {
+		st := p.Standings[proto.Study]
+		if st == nil || len(st.Told) == 0 {
+			continue
+		}
+		last := st.Told[len(st.Told)-1].Finding
+		f := rules.Finding{
+			Kind: "finding", Rule: "data.evaluation-failed", Study: proto.Study, Site: last.Site, Subject: last.Subject, Arm: last.Arm, Status: rules.Open,
+			Onset: cause.Now.In(proto.Zone), Detected: cause.Now.In(proto.Zone), Urgency: rules.Urgent, NeedsReview: true, Evidence: []rules.Evidence{},
+			Message: "The evaluation of this patient failed: what stands may be out of date. Tell the operator.",
+		}
+		f.ID = rules.FindingID(f.Rule, f.Study, f.Subject, "-", f.Onset)
+		told := slices.ContainsFunc(st.Told, func(t alert.Told) bool { return t.Finding.Rule == f.Rule && t.Transition != alert.Retracted })
+		if told {
+			continue
+		}
+		es = append(es, site.Evaluation{
+			Standing: st, Changed: true, Answer: rules.Answer{Summary: st.Summary},
+			Events: alert.Diff(nil, []rules.Finding{f}, cause),
+		})
+	}
+	return es
+}
+
+func alertMessage(e alert.Event) (*nats.Msg, error) {
+	data, err := wire.Encode(wire.NewCloudEvent(e))
+	if err != nil {
+		return nil, fmt.Errorf("encode an alert: %w", err)
+	}
+	m := &nats.Msg{Subject: wire.Alerts(e.Study, e.Site, e.Subject), Data: data, Header: nats.Header{}}
+	m.Header.Set(wire.HeaderRule, e.Rule)
+	m.Header.Set(wire.HeaderUrgency, string(e.Urgency))
+	m.Header.Set(wire.HeaderTransition, string(e.Transition))
+	m.Header.Set(wire.HeaderMaterial, strconv.FormatBool(e.Material))
+	return m, nil
+}
+
+// batch is one commit in the making.
+type batch struct {
+	session *session
+	msgs    []*nats.Msg
+	size    int
+	touched []*watched
+}
+
+// fits reports whether a message and what must follow it still fit. The reserve is for the patient's standing and the checkpoints.
+func (b *batch) fits(size int) bool {
+	reserve := 2 + len(b.session.sites)
+	return len(b.msgs)+reserve < batchMessages && b.size+size+wire.MaxMessage < batchBytes
+}
+
+func (b *batch) add(m *nats.Msg, st *watched) {
+	b.msgs = append(b.msgs, m)
+	b.size += m.Size()
+	b.touch(st)
+}
+
+func (b *batch) touch(st *watched) {
+	if !slices.Contains(b.touched, st) {
+		b.touched = append(b.touched, st)
+	}
+}
+
+func (b *batch) standing(p *site.Patient, st *watched) error {
+	body := wire.PatientStanding{Identity: p.Identity}
+	for _, proto := range b.session.cfg.Protocols {
+		if standing := p.Standings[proto.Study]; standing != nil {
+			body.Studies = append(body.Studies, standing)
+		}
+	}
+	data, err := wire.Encode(body)
+	if err != nil {
+		return fmt.Errorf("encode a standing: %w", err)
+	}
+	m := &nats.Msg{Subject: wire.Standings(st.Name, wire.PatientKey(b.session.cfg.SiteKey, st.Name, p.Identity)), Data: data, Header: nats.Header{}}
+	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+	b.add(m, st)
+	return nil
+}
+
+// commit publishes the batch with the checkpoints of the sites that it touches, each fenced by the sequence of the one before. advance lets the
+// checkpoints pass the facts that were read.
+func (b *batch) commit(ctx context.Context, advance bool) error {
+	if len(b.touched) == 0 {
+		return nil
+	}
+	s := b.session
+	for _, st := range b.touched {
+		facts := st.facts
+		if advance {
+			facts = max(st.pending, st.facts)
+		}
+		data, err := wire.Encode(wire.Checkpoint{Facts: facts, Now: s.now, Protocol: s.hash, Worker: s.cfg.Worker})
+		if err != nil {
+			return err
+		}
+		m := &nats.Msg{Subject: wire.Checkpoints(st.Name), Data: data, Header: nats.Header{}}
+		m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+		if !s.cfg.WithoutFence {
+			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(st.fence, 10))
+		}
+		b.msgs = append(b.msgs, m)
+	}
+	last, err := publishBatch(ctx, s.cfg.JetStream, b.msgs)
+	if err != nil {
+		s.cfg.Metrics.fenced.Inc()
+		return fmt.Errorf("commit of %d messages refused: %w", len(b.msgs), err)
+	}
+	s.cfg.Metrics.commits.Inc()
+	for i, st := range b.touched {
+		st.fence = last - uint64(len(b.touched)-1-i)
+		if advance {
+			st.facts = max(st.pending, st.facts)
+		}
+	}
+	s.idle = 0
+	b.msgs, b.size, b.touched = nil, 0, nil
+	return nil
+}
+
+// timers are the instants at which patients must be evaluated again. An entry that no longer says what its patient says is stale and skipped.
+type timers struct {
+	heap timerHeap
+}
+
+type timer struct {
+	at      time.Time
+	patient *site.Patient
+	site    *watched
+}
+
+// set follows the patient's Next.
+func (t *timers) set(p *site.Patient, st *watched) {
+	if !p.Next.IsZero() {
+		heap.Push(&t.heap, timer{p.Next, p, st})
+	}
+}
+
+// next is the first instant that still counts.
+func (t *timers) next() (time.Time, bool) {
+	for len(t.heap) > 0 {
+		if top := t.heap[0]; top.patient.Next.Equal(top.at) {
+			return top.at, true
+		}
+		heap.Pop(&t.heap)
+	}
+	return time.Time{}, false
+}
+
+// due takes out the timers that have come.
+func (t *timers) due(now time.Time) []timer {
+	var due []timer
+	for {
+		at, ok := t.next()
+		if !ok || at.After(now) {
+			return due
+		}
+		due = append(due, heap.Pop(&t.heap).(timer))
+	}
+}
+
+type timerHeap []timer
+
+func (h timerHeap) Len() int           { return len(h) }
+func (h timerHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h timerHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *timerHeap) Push(x any)        { *h = append(*h, x.(timer)) }
+func (h *timerHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
+}

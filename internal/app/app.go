@@ -1,0 +1,286 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/trialwatch/trialwatch/consumers"
+	"github.com/trialwatch/trialwatch/consumers/wire"
+	"github.com/trialwatch/trialwatch/fhir"
+	"github.com/trialwatch/trialwatch/internal/web"
+	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/protocol"
+)
+
+// App is a running trialwatch. Create it with [New], then [App.Start] and [App.Stop], or [App.Run].
+type App struct {
+	opts     Options
+	access   Access
+	conn     *nats.Conn
+	js       jetstream.JetStream
+	addr     string
+	caughtUp atomic.Bool
+
+	cancel   context.CancelFunc
+	workers  sync.WaitGroup
+	steps    []step // of stopping, in the order of starting
+	stopOnce sync.Once
+	stopErr  error
+	failed   chan error
+}
+
+type step struct {
+	name string
+	stop func(context.Context) error
+}
+
+// New checks the options.
+func New(opts Options) (*App, error) {
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	return &App{opts: opts, failed: make(chan error, 8)}, nil
+}
+
+// Run starts the app, runs it until ctx ends or a part fails, and stops it.
+func (a *App) Run(ctx context.Context) error {
+	if err := a.Start(ctx); err != nil {
+		return errors.Join(err, a.Stop())
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-a.failed:
+	}
+	return errors.Join(err, a.Stop())
+}
+
+// Addr is the address of the web server, "" if that stage does not run.
+func (a *App) Addr() string { return a.addr }
+
+// Access is how to reach the broker.
+func (a *App) Access() Access { return a.access }
+
+// JetStream is the app's own connection.
+func (a *App) JetStream() jetstream.JetStream { return a.js }
+
+// Start is one straight line on purpose: what depends on what is the order of the lines. After an error call Stop.
+func (a *App) Start(ctx context.Context) error {
+	o := &a.opts
+	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
+		return err
+	}
+	unlock, err := lock(o.DataDir, o.NATS != "")
+	if err != nil {
+		return err
+	}
+	a.onStop("data directory", func(context.Context) error { return unlock() })
+	key, err := siteKey(o.DataDir)
+	if err != nil {
+		return err
+	}
+	if o.NATS == "" {
+		broker, access, err := startBroker(o)
+		if err != nil {
+			return err
+		}
+		a.access = access
+		a.onStop("broker", func(context.Context) error { broker.Shutdown(); broker.WaitForShutdown(); return nil })
+	} else {
+		a.access = Access{URL: o.NATS, Creds: o.Creds}
+	}
+	if err := a.access.write(o.DataDir); err != nil {
+		return err
+	}
+	if a.conn, err = a.access.Connect("trialwatch"); err != nil {
+		return err
+	}
+	a.onStop("connection", func(context.Context) error { a.conn.Close(); return nil })
+	if a.js, err = jetstream.New(a.conn); err != nil {
+		return err
+	}
+	if err := wire.EnsureStreams(ctx, a.js, o.Sizes, o.Replicas); err != nil {
+		return err
+	}
+	decoder, err := NewDecoder(o.Protocols, o.BaseURLs)
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics := consumers.NewMetrics(registry)
+
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.cancel = cancel
+	a.onStop("stages", func(context.Context) error { cancel(); a.workers.Wait(); return nil })
+	host, _ := os.Hostname()
+	worker := fmt.Sprintf("%s-%d", wire.Token(host), os.Getpid())
+	log := o.Logger
+	if slices.Contains(o.Stages, StageIntake) {
+		a.work(run, consumers.NewIntake(consumers.IntakeConfig{
+			JetStream: a.js, Decoder: decoder, SiteKey: key, Logger: log.With().Str("stage", StageIntake).Logger(), Metrics: metrics, TrustReceivedAt: o.TrustReceivedAt,
+		}).Run)
+	}
+	if slices.Contains(o.Stages, StageWatch) {
+		a.work(run, consumers.NewWatch(consumers.WatchConfig{
+			JetStream: a.js, Protocols: o.Protocols, SiteKey: key, Clock: o.Clock, Worker: worker, Logger: log.With().Str("stage", StageWatch).Logger(), Metrics: metrics,
+			CaughtUp: func() {
+				a.caughtUp.Store(true)
+				if o.CaughtUp != nil {
+					o.CaughtUp()
+				}
+			},
+			WithoutFence: o.WithoutFence,
+		}).Run)
+	} else {
+		a.caughtUp.Store(true)
+	}
+	if slices.Contains(o.Stages, StageAggregate) {
+		a.work(run, consumers.NewAggregate(consumers.AggregateConfig{
+			JetStream: a.js, Protocols: o.Protocols, Clock: o.Clock, Logger: log.With().Str("stage", StageAggregate).Logger(), Metrics: metrics,
+		}).Run)
+	}
+	if slices.Contains(o.Stages, StageWeb) {
+		return a.startWeb(run, registry)
+	}
+	return nil
+}
+
+// NewDecoder returns the decoder for a set of protocols: their codes beside the shipped ones, and nothing that none of their rules reads.
+func NewDecoder(protocols []*protocol.Protocol, baseURLs []string) (*fhir.Decoder, error) {
+	cfg := fhir.Config{Zone: protocols[0].Zone, BaseURLs: baseURLs, Reads: rules.Reads(protocols...)}
+	for _, p := range protocols {
+		for _, c := range p.Codes {
+			cfg.Concepts = append(cfg.Concepts, fhir.Concept{Name: c.Concept, Codes: c.Codes, Texts: c.Texts})
+		}
+	}
+	return fhir.New(cfg)
+}
+
+func (a *App) startWeb(ctx context.Context, registry *prometheus.Registry) error {
+	o := &a.opts
+	hub := web.NewHub(web.Options{
+		Logger: o.Logger.With().Str("stage", StageWeb).Logger(), Title: "trialwatch", StudyTitle: o.Protocols[0].Title, Zone: o.Protocols[0].Zone, Demo: o.Demo,
+	})
+	a.work(ctx, hub.Run)
+	a.work(ctx, func(ctx context.Context) error {
+		return consumers.Follow(ctx, a.js, o.Logger, wire.StreamAggregates, "aggregates.>", hub.Panel)
+	})
+	a.work(ctx, func(ctx context.Context) error {
+		return consumers.Follow(ctx, a.js, o.Logger, wire.StreamOut, "alerts.>", hub.Alert)
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", hub.Handler())
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := a.ready(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	listener, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("web server: %w (another address: --listen 127.0.0.1:0)", err)
+	}
+	a.addr = listener.Addr().String()
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	go func() {
+		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("web server: %w", err)
+		}
+	}()
+	// Open event streams never end by themselves: close them rather than wait.
+	a.onStop("web server", func(context.Context) error { return srv.Close() })
+	return nil
+}
+
+// ready says why the app cannot do its work now, nil if it can.
+func (a *App) ready(ctx context.Context) error {
+	if !a.conn.IsConnected() {
+		return errors.New("not connected to the broker")
+	}
+	if !a.caughtUp.Load() {
+		return errors.New("still reading facts from before the start")
+	}
+	for _, cfg := range wire.Streams(a.opts.Sizes, a.opts.Replicas) {
+		s, err := a.js.Stream(ctx, cfg.Name)
+		if err != nil {
+			return fmt.Errorf("stream %s cannot be read", cfg.Name)
+		}
+		if info := s.CachedInfo(); info.Config.MaxBytes > 0 && float64(info.State.Bytes) > 0.9*float64(info.Config.MaxBytes) {
+			return fmt.Errorf("stream %s is more than 90 %% full", cfg.Name)
+		}
+	}
+	return nil
+}
+
+func (a *App) work(ctx context.Context, run func(context.Context) error) {
+	a.workers.Go(func() {
+		if err := run(ctx); err != nil && ctx.Err() == nil {
+			a.failed <- err
+		}
+	})
+}
+
+func (a *App) onStop(name string, stop func(context.Context) error) {
+	a.steps = append(a.steps, step{name, stop})
+}
+
+// Stop stops what was started, in reverse order. It is idempotent and bounded by StopTimeout.
+func (a *App) Stop() error {
+	a.stopOnce.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), a.opts.StopTimeout)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() {
+			var errs []error
+			for _, s := range slices.Backward(a.steps) {
+				if err := s.stop(ctx); err != nil {
+					errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
+				}
+			}
+			done <- errors.Join(errs...)
+		}()
+		select {
+		case a.stopErr = <-done:
+		case <-ctx.Done():
+			a.stopErr = fmt.Errorf("did not stop within %s", a.opts.StopTimeout)
+		}
+	})
+	return a.stopErr
+}
+
+// lock keeps a second trialwatch out of a data directory; with an external broker several processes may share one, since the broker decides.
+func lock(dataDir string, shared bool) (func() error, error) {
+	f, err := os.OpenFile(filepath.Join(dataDir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	how := syscall.LOCK_EX
+	if shared {
+		how = syscall.LOCK_SH
+	}
+	if err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("another trialwatch is using %s", dataDir)
+	}
+	return f.Close, nil
+}

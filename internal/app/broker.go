@@ -1,0 +1,132 @@
+package app
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/trialwatch/trialwatch/consumers/wire"
+)
+
+// Access is how to reach the broker of a data directory: <data>/nats.json, mode 0600. The fields are those of a context of the nats client.
+type Access struct {
+	URL      string `json:"url"`
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
+	Creds    string `json:"creds,omitempty"`
+}
+
+const (
+	accessFile  = "nats.json"
+	siteKeyFile = "site.key"
+)
+
+// ReadAccess reads how to reach the broker that serves a data directory.
+func ReadAccess(dataDir string) (Access, error) {
+	var a Access
+	data, err := os.ReadFile(filepath.Join(dataDir, accessFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return a, fmt.Errorf("no trialwatch has run in %s: start one with \"trialwatch serve --data %s\", or name a broker with --nats", dataDir, dataDir)
+	}
+	if err != nil {
+		return a, err
+	}
+	if err := json.Unmarshal(data, &a); err != nil {
+		return a, fmt.Errorf("%s: %w", filepath.Join(dataDir, accessFile), err)
+	}
+	return a, nil
+}
+
+// Connect connects to the broker and keeps trying while it is away.
+func (a Access) Connect(name string) (*nats.Conn, error) {
+	opts := []nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond), nats.Timeout(5 * time.Second)}
+	if a.User != "" {
+		opts = append(opts, nats.UserInfo(a.User, a.Password))
+	}
+	if a.Creds != "" {
+		opts = append(opts, nats.UserCredentials(a.Creds))
+	}
+	nc, err := nats.Connect(a.URL, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", a.URL, err)
+	}
+	return nc, nil
+}
+
+func (a Access) write(dataDir string) error {
+	data, err := json.MarshalIndent(a, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writePrivate(filepath.Join(dataDir, accessFile), append(data, '\n'))
+}
+
+// writePrivate replaces a file in one step, readable by its owner only.
+func writePrivate(path string, data []byte) error {
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// siteKey reads the key of patient keys, or makes it at the first start.
+func siteKey(dataDir string) ([]byte, error) {
+	path := filepath.Join(dataDir, siteKeyFile)
+	data, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		key := make([]byte, 32)
+		rand.Read(key)
+		return key, writePrivate(path, []byte(hex.EncodeToString(key)+"\n"))
+	case err != nil:
+		return nil, err
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s can be read by others: chmod 600 it", path)
+	}
+	key, err := hex.DecodeString(string(trimNewline(data)))
+	if err != nil || len(key) != 32 {
+		return nil, fmt.Errorf("%s is not a key of 64 hex digits: restore it, since without it no stored patient is found again", path)
+	}
+	return key, nil
+}
+
+func trimNewline(b []byte) []byte {
+	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// startBroker starts the embedded broker on a free loopback port with a credential of its own. It acknowledges a message when the disk has it.
+func startBroker(o *Options) (*server.Server, Access, error) {
+	password := make([]byte, 24)
+	rand.Read(password)
+	a := Access{User: "trialwatch", Password: hex.EncodeToString(password)}
+	s, err := server.NewServer(&server.Options{
+		ServerName: "trialwatch", Host: "127.0.0.1", Port: server.RANDOM_PORT, Username: a.User, Password: a.Password,
+		JetStream: true, StoreDir: filepath.Join(o.DataDir, "nats"), SyncAlways: !o.Unsynced,
+		JetStreamMaxStore:  o.Sizes.FHIR + o.Sizes.Facts + o.Sizes.DeadLetters + o.Sizes.Out + o.Sizes.Aggregates + 1<<28,
+		JetStreamMaxMemory: 64 << 20, MaxPayload: wire.MaxMessage + 64<<10, NoSigs: true, NoLog: true, DisableShortFirstPing: true,
+	})
+	if err != nil {
+		return nil, a, fmt.Errorf("embedded broker: %w", err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(20 * time.Second) {
+		s.Shutdown()
+		return nil, a, fmt.Errorf("the embedded broker did not start within 20 s: is another trialwatch using %s?", o.DataDir)
+	}
+	a.URL = s.ClientURL()
+	return s, a, nil
+}

@@ -1,0 +1,87 @@
+// Package app is where the parts meet: it starts the broker, the stages and the web server, and stops them in reverse order. The command line, the demo
+// and the tests all run this one App.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/trialwatch/trialwatch/consumers"
+	"github.com/trialwatch/trialwatch/consumers/wire"
+	"github.com/trialwatch/trialwatch/rules/protocol"
+)
+
+// Stages of a process.
+const (
+	StageIntake    = "intake"
+	StageWatch     = "watch"
+	StageAggregate = "aggregate"
+	StageWeb       = "web"
+)
+
+// AllStages are the stages that a process runs by default.
+var AllStages = []string{StageIntake, StageWatch, StageAggregate, StageWeb}
+
+// Options of an [App]. Start from [DefaultOptions].
+type Options struct {
+	DataDir   string // keys, nats.json and the embedded broker's store; must be set
+	NATS      string // URL of an external broker; "" = embedded
+	Creds     string // credentials file for it, "" = none
+	Listen    string // address of the web server, "" = 127.0.0.1:8080; port 0 = any
+	Stages    []string
+	Protocols []*protocol.Protocol
+	BaseURLs  []string // the sites' own FHIR base URLs
+	Sizes     wire.Sizes
+	Replicas  int
+	Clock     consumers.Clock
+	// TrustReceivedAt lets a message's header set its receipt: only demo and replays.
+	TrustReceivedAt bool
+	// Unsynced lets the embedded broker acknowledge before the disk has it. Only a demo, whose data live in a temporary folder, may.
+	Unsynced bool
+	Demo     bool // the page says that the data are simulated
+	Logger   zerolog.Logger
+	// CaughtUp, if not nil, is called when the watch has read all facts that were there at its start.
+	CaughtUp func()
+	// StopTimeout bounds how long Stop takes.
+	StopTimeout time.Duration
+	// WithoutFence is for the test that shows what the fence is for.
+	WithoutFence bool
+}
+
+// DefaultOptions returns options that lack only a data directory and protocols.
+func DefaultOptions() Options {
+	return Options{
+		Listen: "127.0.0.1:8080", Stages: slices.Clone(AllStages), Sizes: wire.DefaultSizes(), Replicas: 1,
+		Logger: zerolog.Nop(), StopTimeout: 10 * time.Second,
+	}
+}
+
+func (o *Options) validate() error {
+	var errs []error
+	if o.DataDir == "" {
+		errs = append(errs, errors.New("no data directory"))
+	}
+	if len(o.Protocols) == 0 {
+		errs = append(errs, errors.New("no protocol"))
+	}
+	seen := map[string]bool{}
+	for _, p := range o.Protocols {
+		if seen[p.Study] {
+			errs = append(errs, fmt.Errorf("two protocols of study %s", p.Study))
+		}
+		seen[p.Study] = true
+	}
+	for _, s := range o.Stages {
+		if !slices.Contains(AllStages, s) {
+			errs = append(errs, fmt.Errorf("unknown stage %q: want some of %v", s, AllStages))
+		}
+	}
+	if o.NATS == "" && o.Creds != "" {
+		errs = append(errs, errors.New("credentials are for an external broker: name its URL"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,360 @@
+// Package offline evaluates files without a broker: the same core as the live path, over NDJSON, in one process.
+package offline
+
+import (
+	"bufio"
+	"cmp"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/trialwatch/trialwatch/fhir"
+	"github.com/trialwatch/trialwatch/internal/feed"
+	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/aggregate"
+	"github.com/trialwatch/trialwatch/rules/alert"
+	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/site"
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// Evaluator takes lines in and says what is true. Use [New].
+type Evaluator struct {
+	decoder   *fhir.Decoder
+	protocols []*protocol.Protocol
+
+	items   []item
+	refused []Refused
+	latest  time.Time
+	seen    map[string]map[[8]byte]bool // by site: what no rule reads, each once
+}
+
+// item is one fact and where it came from.
+type item struct {
+	fact  *timeline.Fact
+	file  string
+	line  int
+	entry int
+}
+
+// Refused is a line, or an entry of a Bundle, that could not be used.
+type Refused struct {
+	Kind   string `json:"kind"` // "refused"
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Entry  *int   `json:"entry,omitempty"` // of a Bundle
+	Reason string `json:"reason"`
+	Detail string `json:"detail"`
+
+	site       string
+	receivedAt time.Time
+	digest     [8]byte
+}
+
+// New returns an evaluator.
+func New(decoder *fhir.Decoder, protocols []*protocol.Protocol) *Evaluator {
+	return &Evaluator{decoder: decoder, protocols: protocols, seen: map[string]map[[8]byte]bool{}}
+}
+
+// Read takes in the lines of a file. progress, if not nil, is called with the number of lines now and then.
+func (e *Evaluator) Read(file string, r io.Reader, progress func(lines int)) error {
+	type job struct {
+		line     feed.Line
+		outcomes []fhir.Outcome
+	}
+	const chunk = 512
+	jobs := make([]job, 0, chunk)
+	flush := func() {
+		var wg sync.WaitGroup
+		workers := runtime.GOMAXPROCS(0)
+		for w := range workers {
+			wg.Go(func() {
+				for i := w; i < len(jobs); i += workers {
+					if l := &jobs[i].line; l.TooLong == "" && l.Envelope == nil {
+						jobs[i].outcomes = e.decoder.Decode(fhir.Message{Data: l.Data, Site: l.Site, ReceivedAt: l.ReceivedAt})
+					}
+				}
+			})
+		}
+		wg.Wait()
+		for i := range jobs {
+			e.take(&jobs[i].line, jobs[i].outcomes)
+		}
+		clear(jobs) // lets the lines go
+		jobs = jobs[:0]
+	}
+	lines := 0
+	err := feed.Read(file, r, feed.MaxLine, func(l feed.Line) error {
+		jobs = append(jobs, job{line: l})
+		lines++
+		if len(jobs) == chunk {
+			flush()
+			if progress != nil {
+				progress(lines)
+			}
+		}
+		return nil
+	})
+	flush()
+	return err
+}
+
+func (e *Evaluator) take(l *feed.Line, outcomes []fhir.Outcome) {
+	refuse := func(reason, detail string) {
+		e.refused = append(e.refused, Refused{Kind: "refused", File: l.File, Line: l.Number, Reason: reason, Detail: detail, site: l.Site, receivedAt: l.ReceivedAt, digest: digest(l.Data)})
+	}
+	switch {
+	case l.TooLong != "":
+		refuse(string(fhir.ReasonTooLarge), l.TooLong)
+	case l.Envelope != nil:
+		refuse(string(fhir.ReasonNotFHIR), l.Envelope.Error())
+	}
+	for i := range outcomes {
+		o := &outcomes[i]
+		if o.ReceivedAt.After(e.latest) {
+			e.latest = o.ReceivedAt
+		}
+		switch o.Kind {
+		case fhir.NotRelevant:
+			if e.seen[l.Site] == nil {
+				e.seen[l.Site] = map[[8]byte]bool{}
+			}
+			e.seen[l.Site][digest(o.Raw)] = true
+		case fhir.DeadLetter:
+			r := Refused{Kind: "refused", File: l.File, Line: l.Number, Reason: string(o.Reason), Detail: o.Detail, site: l.Site, receivedAt: o.ReceivedAt, digest: digest(o.Raw)}
+			if o.Entry >= 0 {
+				r.Entry = &o.Entry
+			}
+			e.refused = append(e.refused, r)
+		}
+		if o.Fact != nil {
+			e.items = append(e.items, item{o.Fact, l.File, l.Number, o.Entry})
+		}
+	}
+}
+
+func digest(data []byte) (d [8]byte) {
+	h := sha256.Sum256(data)
+	copy(d[:], h[:])
+	return d
+}
+
+// Latest is the latest receipt read, the zero time if there is none: the default now.
+func (e *Evaluator) Latest() time.Time { return e.latest }
+
+// Result is what is true at an instant.
+type Result struct {
+	Findings []rules.Finding
+	Panels   []aggregate.Panel
+	Refused  []Refused
+}
+
+// At says what is true at an instant. Lines received after it are ignored. The answer does not depend on the order or repetition of lines, but for
+// the places of refused ones.
+func (e *Evaluator) At(now time.Time) Result {
+	sites := map[string]*site.Site{}
+	versions := map[string]map[string]bool{}
+	last := map[string]time.Time{}
+	for i := range e.items {
+		f := e.items[i].fact
+		if f.ReceivedAt.After(now) {
+			continue
+		}
+		s := sites[f.Site]
+		if s == nil {
+			s = site.New(f.Site)
+			sites[f.Site], versions[f.Site] = s, map[string]bool{}
+		}
+		s.Apply(f)
+		if f.State != timeline.Refused {
+			versions[f.Site][f.Ref.String()+"|"+f.Version.ID+"|"+f.Version.Digest] = true
+		}
+		if f.ReceivedAt.After(last[f.Site]) {
+			last[f.Site] = f.ReceivedAt
+		}
+	}
+	var r Result
+	summaries := map[*protocol.Protocol][]rules.Summary{}
+	for _, name := range sortedKeys(sites) {
+		for _, p := range sites[name].Patients() {
+			for _, proto := range e.protocols {
+				answer := rules.Evaluate(p.Timeline, proto, now)
+				r.Findings = append(r.Findings, answer.Findings...)
+				if answer.Summary.Enrolled {
+					summaries[proto] = append(summaries[proto], answer.Summary)
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(r.Findings, func(a, b rules.Finding) int { return a.Compare(&b) })
+	refusedOnce := map[string]map[[8]byte]bool{}
+	for _, ref := range e.refused {
+		if ref.receivedAt.After(now) {
+			continue
+		}
+		r.Refused = append(r.Refused, ref)
+		if refusedOnce[ref.site] == nil {
+			refusedOnce[ref.site] = map[[8]byte]bool{}
+		}
+		refusedOnce[ref.site][ref.digest] = true
+	}
+	slices.SortStableFunc(r.Refused, func(a, b Refused) int { return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line) })
+	rows := map[string]*aggregate.SiteRow{}
+	row := func(name string) *aggregate.SiteRow {
+		if rows[name] == nil {
+			rows[name] = &aggregate.SiteRow{Site: name, NotRelevant: new(uint64)}
+		}
+		return rows[name]
+	}
+	for name := range sites {
+		row(name).Facts, row(name).LastEvent = uint64(len(versions[name])), last[name].UTC()
+	}
+	for name, seen := range e.seen {
+		*row(name).NotRelevant = uint64(len(seen))
+	}
+	for name, once := range refusedOnce {
+		row(name).DeadLetters = uint64(len(once))
+	}
+	var feedRows []aggregate.SiteRow
+	for _, name := range sortedKeys(rows) {
+		feedRows = append(feedRows, *rows[name])
+	}
+	for _, proto := range e.protocols {
+		r.Panels = append(r.Panels, aggregate.Panels(proto, summaries[proto], feedRows, now)...)
+	}
+	return r
+}
+
+// History tells the alert events in the order in which they would have been told, had every line been read at its receipt, with the timers in
+// between, up to now.
+func (e *Evaluator) History(now time.Time, tell func(alert.Event) error) error {
+	items := slices.Clone(e.items)
+	slices.SortStableFunc(items, func(a, b item) int {
+		return cmp.Or(a.fact.ReceivedAt.Compare(b.fact.ReceivedAt), strings.Compare(a.file, b.file), a.line-b.line, a.entry-b.entry)
+	})
+	sites := map[string]*site.Site{}
+	var patients []*site.Patient // whose Next may be set
+	known := map[*site.Patient]bool{}
+	input := uint64(0)
+	evaluate := func(p *site.Patient, at time.Time, reason string) error {
+		if !known[p] {
+			known[p] = true
+			patients = append(patients, p)
+		}
+		evaluations := p.Evaluate(e.protocols, alert.Cause{Now: at, Reason: reason, Input: input})
+		for i := range evaluations {
+			for _, ev := range evaluations[i].Events {
+				if err := tell(ev); err != nil {
+					return err
+				}
+			}
+			evaluations[i].Commit(len(evaluations[i].Events))
+		}
+		return nil
+	}
+	// timers fires what is due before an instant, or at it if inclusive.
+	timers := func(until time.Time, inclusive bool) error {
+		for {
+			var first *site.Patient
+			for _, p := range patients {
+				if p.Next.IsZero() || p.Next.After(until) || !inclusive && p.Next.Equal(until) {
+					continue
+				}
+				if first == nil || p.Next.Before(first.Next) || p.Next.Equal(first.Next) && p.Identity < first.Identity {
+					first = p
+				}
+			}
+			if first == nil {
+				return nil
+			}
+			if err := evaluate(first, first.Next, "timer"); err != nil {
+				return err
+			}
+		}
+	}
+	for _, it := range items {
+		f := it.fact
+		if f.ReceivedAt.After(now) {
+			break
+		}
+		if err := timers(f.ReceivedAt, false); err != nil {
+			return err
+		}
+		input++
+		if sites[f.Site] == nil {
+			sites[f.Site] = site.New(f.Site)
+		}
+		reason := f.Ref.String()
+		if f.Version.ID != "" {
+			reason += " version " + f.Version.ID
+		}
+		for _, p := range sites[f.Site].Apply(f) {
+			if err := evaluate(p, f.ReceivedAt, reason); err != nil {
+				return err
+			}
+		}
+	}
+	return timers(now, true)
+}
+
+// Write prints a result as JSON lines: findings, aggregates, then what was refused.
+func (r *Result) Write(w io.Writer) error {
+	out := NewPrinter(w)
+	for i := range r.Findings {
+		out.Print(&r.Findings[i])
+	}
+	for i := range r.Panels {
+		out.Print(&r.Panels[i])
+	}
+	for i := range r.Refused {
+		out.Print(&r.Refused[i])
+	}
+	return out.Flush()
+}
+
+// Printer writes JSON lines. The first error stays and is returned by Flush.
+type Printer struct {
+	w   *bufio.Writer
+	enc *json.Encoder
+	err error
+}
+
+// NewPrinter returns a printer. Call Flush at the end.
+func NewPrinter(w io.Writer) *Printer {
+	bw := bufio.NewWriter(w)
+	enc := json.NewEncoder(bw)
+	enc.SetEscapeHTML(false)
+	return &Printer{w: bw, enc: enc}
+}
+
+// Print writes one value as one line.
+func (p *Printer) Print(v any) {
+	if p.err == nil {
+		if err := p.enc.Encode(v); err != nil {
+			p.err = fmt.Errorf("write: %w", err)
+		}
+	}
+}
+
+// Flush writes what is buffered.
+func (p *Printer) Flush() error {
+	if p.err != nil {
+		return p.err
+	}
+	return p.w.Flush()
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
