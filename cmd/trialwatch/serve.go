@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+
+	"github.com/trialwatch/trialwatch/internal/app"
+)
+
+// serveConfig is the file of --config. Flags win over it.
+type serveConfig struct {
+	Protocols []string `yaml:"protocols"`
+	Data      string   `yaml:"data"`
+	NATS      string   `yaml:"nats"`
+	Creds     string   `yaml:"creds"`
+	Listen    string   `yaml:"listen"`
+	Stages    []string `yaml:"stages"`
+	BaseURLs  []string `yaml:"baseURLs"`
+	Replicas  int      `yaml:"replicas"`
+	LogLevel  string   `yaml:"logLevel"`
+	MaxBytes  struct {
+		FHIR        int64 `yaml:"fhir"`
+		Facts       int64 `yaml:"facts"`
+		DeadLetters int64 `yaml:"deadletters"`
+		Out         int64 `yaml:"out"`
+		Aggregates  int64 `yaml:"aggregates"`
+	} `yaml:"maxBytes"`
+}
+
+func newServe() *cobra.Command {
+	var cfg serveConfig
+	var file, stages string
+	var trust bool
+	c := &cobra.Command{
+		Use:   "serve [--protocol FILE]… [--data DIR] [--config FILE] [--nats URL]",
+		Short: "Run the stages: intake, watch, aggregate and the page",
+		Long: `serve runs trialwatch until it is stopped. Without --nats it runs a broker of its own on a loopback port, which
+acknowledges a message when the disk has it; <data>/nats.json says how to reach it, for the other subcommands and for
+the nats client. EHR systems publish FHIR R4 resources to fhir.<site>.<ResourceType>.`,
+		Example: `  trialwatch serve --data /var/lib/trialwatch --protocol trial.yaml
+  trialwatch serve --nats nats://broker:4222 --creds trialwatch.creds --stages intake,watch`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := mergeConfig(c, &cfg, file); err != nil {
+				return err
+			}
+			if c.Flags().Changed("stages") {
+				cfg.Stages = strings.Split(stages, ",")
+			}
+			log, err := newLogger(c.ErrOrStderr(), cfg.LogLevel)
+			if err != nil {
+				return err
+			}
+			ps, err := loadProtocols(c.ErrOrStderr(), cfg.Protocols)
+			if err != nil {
+				return err
+			}
+			o := app.DefaultOptions()
+			o.DataDir, o.NATS, o.Creds, o.Listen, o.Protocols, o.BaseURLs, o.Logger, o.TrustReceivedAt = cfg.Data, cfg.NATS, cfg.Creds, cfg.Listen, ps, cfg.BaseURLs, log, trust
+			if cfg.Stages != nil {
+				o.Stages = cfg.Stages
+			}
+			if cfg.Replicas > 0 {
+				o.Replicas = cfg.Replicas
+			}
+			for _, s := range []struct {
+				to *int64
+				is int64
+			}{{&o.Sizes.FHIR, cfg.MaxBytes.FHIR}, {&o.Sizes.Facts, cfg.MaxBytes.Facts}, {&o.Sizes.DeadLetters, cfg.MaxBytes.DeadLetters}, {&o.Sizes.Out, cfg.MaxBytes.Out}, {&o.Sizes.Aggregates, cfg.MaxBytes.Aggregates}} {
+				if s.is > 0 {
+					*s.to = s.is
+				}
+			}
+			caughtUp := time.Now()
+			o.CaughtUp = func() { log.Info().Dur("after", time.Since(caughtUp)).Msg("ready: timers run") }
+			a, err := app.New(o)
+			if err != nil {
+				return usageError{err}
+			}
+			if err := a.Start(c.Context()); err != nil {
+				_ = a.Stop()
+				return err
+			}
+			for _, p := range ps {
+				log.Info().Str("study", p.Study).Str("version", p.Version).Str("hash", p.Hash[:16]).Str("ctcae", string(p.CTCAE)).Msg("protocol loaded")
+			}
+			log.Info().Str("page", "http://"+a.Addr()).Str("broker", a.Access().URL).Str("data", cfg.Data).Msg("trialwatch serves")
+			return a.Wait(c.Context())
+		},
+	}
+	f := c.Flags()
+	f.StringArrayVar(&cfg.Protocols, "protocol", nil, "protocol file, more than one for several studies (default: the shipped trial)")
+	f.StringVar(&cfg.Data, "data", defaultData(), "data directory: keys, nats.json, and the store of the embedded broker")
+	f.StringVar(&file, "config", "", "YAML file with these settings and the streams' sizes")
+	f.StringVar(&cfg.NATS, "nats", "", "URL of an external broker (default: an embedded one)")
+	f.StringVar(&cfg.Creds, "creds", "", "credentials file for --nats")
+	f.StringVar(&cfg.Listen, "listen", "127.0.0.1:8080", "address of the page, /healthz, /readyz and /metrics")
+	f.StringVar(&stages, "stages", strings.Join(app.AllStages, ","), "stages that this process runs")
+	f.StringArrayVar(&cfg.BaseURLs, "base-url", nil, "the site's own FHIR base URL, stripped from references")
+	f.StringVar(&cfg.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.BoolVar(&trust, "trust-received-at", false, "let the header Trialwatch-Received-At replace the broker's time (replays only)")
+	return c
+}
+
+// mergeConfig reads the file under the flags that were given.
+func mergeConfig(c *cobra.Command, cfg *serveConfig, name string) error {
+	if name == "" {
+		return nil
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	var file serveConfig
+	if err := yaml.UnmarshalWithOptions(data, &file, yaml.Strict()); err != nil {
+		return fmt.Errorf("%s:\n%s", name, yaml.FormatError(err, false, true))
+	}
+	set := func(flag string, to *string, is string) {
+		if is != "" && !c.Flags().Changed(flag) {
+			*to = is
+		}
+	}
+	set("data", &cfg.Data, file.Data)
+	set("nats", &cfg.NATS, file.NATS)
+	set("creds", &cfg.Creds, file.Creds)
+	set("listen", &cfg.Listen, file.Listen)
+	set("log-level", &cfg.LogLevel, file.LogLevel)
+	if !c.Flags().Changed("protocol") {
+		cfg.Protocols = file.Protocols
+	}
+	if !c.Flags().Changed("base-url") {
+		cfg.BaseURLs = file.BaseURLs
+	}
+	cfg.Stages, cfg.Replicas, cfg.MaxBytes = file.Stages, file.Replicas, file.MaxBytes
+	return nil
+}

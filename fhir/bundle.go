@@ -1,0 +1,213 @@
+package fhir
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// bundleLimits are of a Bundle as a whole: its entries are judged each by the limits of a resource.
+func bundleLimits(l Limits, size int) Limits {
+	l.ResourceBytes, l.StringBytes = size, size
+	l.Tokens, l.ArrayLen, l.Depth = size, size, l.Depth+4
+	return l
+}
+
+// bundleEntry is one entry, unparsed.
+type bundleEntry struct {
+	fullURL  string
+	resource []byte
+	method   string
+	url      string
+	doc      *document // of the resource; nil if it could not be read
+	problem  *problem
+}
+
+// entries reads a Bundle. ok is false if the data are no Bundle.
+func entries(data []byte, lim Limits) (list []bundleEntry, doc *document, ok bool) {
+	if !bytes.Contains(data[:min(len(data), 1<<20)], []byte(`"Bundle"`)) {
+		return nil, nil, false
+	}
+	doc, p := scan(data, bundleLimits(lim, len(data)), len(data))
+	if p != nil || str(doc.get("resourceType")) != "Bundle" {
+		return nil, nil, false
+	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(doc.get("entry")))
+	if dec.PeekKind() != '[' {
+		return nil, doc, true
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, doc, true
+	}
+	for dec.PeekKind() != ']' {
+		raw, err := dec.ReadValue()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				list = append(list, bundleEntry{problem: syntaxProblem(err)})
+			}
+			break
+		}
+		e := bundleEntry{}
+		entry, p := scan(bytes.Clone(raw), bundleLimits(lim, len(raw)), len(raw))
+		if p != nil {
+			e.problem = p
+			list = append(list, e)
+			continue
+		}
+		e.fullURL = str(entry.get("fullUrl"))
+		var request struct {
+			Method string `json:"method"`
+			URL    string `json:"url"`
+		}
+		parse(entry.get("request"), &request)
+		e.method, e.url = request.Method, request.URL
+		if e.resource = entry.get("resource"); e.resource != nil {
+			e.doc, e.problem = prescan(e.resource, lim)
+		}
+		list = append(list, e)
+	}
+	return list, doc, true
+}
+
+// bundle judges a Bundle entry by entry: one bad entry must not take the others with it.
+func (d *Decoder) bundle(m Message, data []byte) ([]Outcome, bool) {
+	list, doc, ok := entries(data, d.cfg.Limits)
+	if !ok {
+		return nil, false
+	}
+	var received time.Time
+	var bm meta
+	if parse(doc.get("meta"), &bm) {
+		received, _ = instant(bm.LastUpdated)
+	}
+	if received.IsZero() {
+		received, _ = instant(str(doc.get("timestamp")))
+	}
+	r := &resolver{bases: d.cfg.BaseURLs, fullURL: fullURLs(list)}
+	var out []Outcome
+	for i := range list {
+		e := &list[i]
+		entry := m
+		switch {
+		case e.problem != nil:
+			if entry.ReceivedAt.IsZero() {
+				entry.ReceivedAt = received
+			}
+			out = append(out, d.deadLetter(&head{}, entry, e.problem, e.resource, i))
+		case e.method == "DELETE":
+			if f := d.deleted(e, entry, received); f != nil {
+				out = append(out, Outcome{Kind: Accepted, Fact: f, Ref: f.Ref, Entry: i, Raw: []byte(e.url), ReceivedAt: f.ReceivedAt})
+			}
+		case e.doc != nil:
+			own := *r
+			out = append(out, d.resource(entry, e.doc, e.resource, i, &own, received))
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, Outcome{Ref: timeline.Ref{Type: "Bundle"}, Entry: -1, Raw: data, ReceivedAt: received})
+	}
+	return out, true
+}
+
+// deleted is the void of a DELETE entry, nil if it deletes nothing that rules read.
+func (d *Decoder) deleted(e *bundleEntry, m Message, received time.Time) *timeline.Fact {
+	url := e.url
+	for _, base := range d.cfg.BaseURLs {
+		url = strings.TrimPrefix(url, strings.TrimSuffix(base, "/")+"/")
+	}
+	kind, id, ok := strings.Cut(url, "/")
+	if !ok || r4.types[kind] == nil || kind == "Bundle" || !validID(id) {
+		return nil
+	}
+	if m.ReceivedAt.IsZero() {
+		if m.ReceivedAt = received; received.IsZero() {
+			m.ReceivedAt = time.Unix(0, 0).UTC()
+		}
+	}
+	f := &timeline.Fact{Ref: timeline.Ref{Type: kind, ID: id}, State: timeline.Void, ReceivedAt: m.ReceivedAt, Site: m.Site}
+	// A DELETE has no version of its own: it is as new as its receipt.
+	f.Version = timeline.Version{LastUpdated: m.ReceivedAt, Digest: digestOf([]byte(`"DELETE ` + url + `"`))}
+	return f
+}
+
+// fullURLs maps the entries' own names to "Type/id".
+func fullURLs(list []bundleEntry) map[string]string {
+	names := map[string]string{}
+	for i := range list {
+		e := &list[i]
+		if e.fullURL == "" || e.doc == nil {
+			continue
+		}
+		if kind, id := str(e.doc.get("resourceType")), str(e.doc.get("id")); kind != "" && id != "" {
+			names[e.fullURL] = kind + "/" + id
+		}
+	}
+	return names
+}
+
+// Part is one resource of a line, ready to be published by itself.
+type Part struct {
+	Type string // resourceType, "Bundle" for a deletion
+	ID   string
+	Data []byte
+	Err  error // why it cannot be published
+}
+
+// Split takes a Bundle apart into its resources, so that each is published by itself; another resource is its own only part. References that
+// mean something only within the Bundle are rewritten. What is wrong with a resource otherwise is for the reader to judge: only what is
+// no JSON or names no type is refused here.
+func Split(data []byte, lim Limits) ([]Part, error) {
+	lim = lim.orDefault()
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	list, _, ok := entries(data, lim)
+	if !ok {
+		doc, p := scan(data, bundleLimits(lim, len(data)), len(data))
+		if p != nil {
+			return nil, fmt.Errorf("%s: %s", p.reason, p.detail)
+		}
+		kind := str(doc.get("resourceType"))
+		if kind == "" {
+			return nil, errors.New("not-fhir: no resourceType")
+		}
+		return []Part{{Type: kind, ID: str(doc.get("id")), Data: data}}, nil
+	}
+	local := map[string]string{}
+	for from, to := range fullURLs(list) {
+		if strings.HasPrefix(from, "urn:") {
+			local[from] = to
+		}
+	}
+	var parts []Part
+	for i := range list {
+		e := &list[i]
+		switch {
+		case e.method == "DELETE":
+			url, err := jsontext.AppendQuote(nil, e.url)
+			if err != nil {
+				parts = append(parts, Part{Err: errors.New("the url of a deletion is no text")})
+				continue
+			}
+			parts = append(parts, Part{Type: "Bundle", Data: []byte(`{"resourceType":"Bundle","type":"history","entry":[{"request":{"method":"DELETE","url":` + string(url) + `}}]}`)})
+		case e.problem != nil:
+			parts = append(parts, Part{Err: fmt.Errorf("%s: %s", e.problem.reason, e.problem.detail)})
+		case e.doc != nil:
+			resource := e.resource
+			for from, to := range local {
+				resource = bytes.ReplaceAll(resource, []byte(`"`+from+`"`), []byte(`"`+to+`"`))
+			}
+			p := Part{Type: str(e.doc.get("resourceType")), ID: str(e.doc.get("id")), Data: resource}
+			if p.Type == "" {
+				p = Part{Err: errors.New("no resourceType")}
+			}
+			parts = append(parts, p)
+		}
+	}
+	return parts, nil
+}

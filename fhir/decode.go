@@ -1,0 +1,194 @@
+package fhir
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// Decode says what becomes of a message: one outcome for a resource, one for each entry of a Bundle. It never panics and never returns none.
+func (d *Decoder) Decode(m Message) []Outcome {
+	data := bytes.TrimPrefix(m.Data, []byte("\xef\xbb\xbf"))
+	if len(data) > d.cfg.Limits.ResourceBytes {
+		// Only a Bundle may be larger than a resource: its entries are judged each by its own size.
+		if out, ok := d.bundle(m, data); ok {
+			return out
+		}
+	}
+	doc, p := prescan(data, d.cfg.Limits)
+	if p != nil {
+		if p.reason == ReasonTooComplex || p.reason == ReasonTooDeep {
+			if out, ok := d.bundle(m, data); ok {
+				return out
+			}
+		}
+		return []Outcome{d.deadLetter(&head{}, m, p, data, -1)}
+	}
+	if str(doc.get("resourceType")) == "Bundle" {
+		if out, ok := d.bundle(m, data); ok {
+			return out
+		}
+	}
+	return []Outcome{d.resource(m, doc, data, -1, &resolver{bases: d.cfg.BaseURLs}, time.Time{})}
+}
+
+// resource judges one resource.
+func (d *Decoder) resource(m Message, doc *document, raw []byte, entry int, r *resolver, bundle time.Time) Outcome {
+	h := &head{doc: doc}
+	h.ref.Type = str(doc.get("resourceType"))
+	if id := str(doc.get("id")); validID(id) {
+		h.ref.ID = id
+	}
+	h.status = str(doc.get("status"))
+	out := Outcome{Ref: h.ref, Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
+	if out.ReceivedAt.IsZero() {
+		out.ReceivedAt = h.receivedAt(bundle)
+	}
+	m.ReceivedAt = out.ReceivedAt
+	names, known := r4.types[h.ref.Type]
+	if !known {
+		return d.deadLetter(h, m, refuse(ReasonNotFHIR, "%s is no resource type of R4", quote(h.ref.Type)), raw, entry)
+	}
+	if names == nil || h.ref.Type == "Bundle" || h.ref.Type == "Medication" {
+		return out
+	}
+	if e := r5Shape(h); e != "" {
+		return d.deadLetter(h, m, refuse(ReasonR5, "%s.%s: looks like R5", h.ref.Type, e), raw, entry)
+	}
+	r.contained = h.contained
+	f, relevant, p := d.judge(h, r, raw)
+	switch {
+	case p != nil:
+		return d.deadLetter(h, m, p, raw, entry)
+	case !relevant:
+		return out
+	}
+	f.ReceivedAt, f.Site = m.ReceivedAt, m.Site
+	out.Kind, out.Fact = Accepted, f
+	return out
+}
+
+// judge turns a resource of a type that rules read into a fact, or says that no rule reads it.
+func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, relevant bool, p *problem) {
+	var analytes []string
+	drug := ""
+	switch h.ref.Type {
+	case "Observation":
+		analytes, relevant = d.analytes(h)
+	case "MedicationAdministration":
+		name, resolved := d.medication(h, r)
+		if !resolved && !void(h.status) {
+			return nil, false, refuse(ReasonMedicationUnresolved, "medicationReference leads out of the resource")
+		}
+		drug = d.read(name)
+		relevant = drug != "" || !resolved
+	case "Procedure":
+		var code codeable
+		parse(h.doc.get("code"), &code)
+		drug = d.read(d.concepts.drug(&code))
+		relevant = drug != ""
+	case "ResearchSubject", "Patient":
+		relevant = true
+	}
+	isVoid := void(h.status) && h.ref.Type != "Patient" && h.ref.Type != "ResearchSubject"
+	// A void without a code may take back something that had one.
+	if isVoid && h.doc.get("code") == nil && h.ref.Type != "MedicationAdministration" {
+		relevant = true
+	}
+	if !relevant || h.status == "registered" && h.ref.Type == "Observation" {
+		return nil, false, nil
+	}
+	if h.ref.ID == "" {
+		return nil, false, refuse(ReasonNoID, "no id, so no version could replace it")
+	}
+	if p := h.lookVersion(raw); p != nil {
+		return nil, false, p
+	}
+	f = &timeline.Fact{Ref: h.ref, Version: h.version}
+	if isVoid {
+		// A void is honoured even if the rest of the resource does not validate: what it takes back was wrong.
+		f.State = timeline.Void
+		f.Patient, _ = d.patientOf(h, r)
+		return f, true, nil
+	}
+	if codes := codesOf[h.ref.Type]; codes != nil && !slices.Contains(codes, h.status) {
+		return nil, false, refuse(ReasonInvalidCode, "status %s", quote(h.status))
+	}
+	if h.doc.get("implicitRules") != nil {
+		return nil, false, refuse(ReasonImplicitRules, "implicitRules")
+	}
+	if h.doc.get("modifierExtension") != nil {
+		return nil, false, refuse(ReasonUnknownModifier, "modifierExtension")
+	}
+	if h.ref.Type != "Patient" {
+		if f.Patient, p = d.patientOf(h, r); p != nil {
+			return nil, false, p
+		}
+	}
+	switch h.ref.Type {
+	case "Observation":
+		p = d.observation(h, analytes, f)
+	case "MedicationAdministration":
+		p = d.administration(h, drug, f)
+	case "Procedure":
+		p = d.procedure(h, drug, f)
+	case "ResearchSubject":
+		p = d.enrolment(h, r, f)
+	case "Patient":
+		p = d.person(h, r, f)
+	}
+	return f, true, p
+}
+
+// patientOf finds the patient of a resource.
+func (d *Decoder) patientOf(h *head, r *resolver) (timeline.Patient, *problem) {
+	element := "subject"
+	if h.ref.Type == "ResearchSubject" {
+		element = "individual"
+	}
+	var ref reference
+	if raw := h.doc.get(element); raw == nil || !parse(raw, &ref) {
+		return timeline.Patient{}, refuse(ReasonNoPatient, "no %s", element)
+	}
+	return r.patient(&ref)
+}
+
+// contained finds a contained resource.
+func (h *head) contained(id string) *document {
+	var list []jsontext.Value
+	if !parse(h.doc.get("contained"), &list) {
+		return nil
+	}
+	for _, raw := range list {
+		doc, p := scan(raw, DefaultLimits(), len(raw))
+		if p == nil && strings.TrimPrefix(str(doc.get("id")), "#") == id {
+			return doc
+		}
+	}
+	return nil
+}
+
+// deadLetter refuses a resource. Where type and id are known it says so to the timeline too: what an older version says is now doubtful.
+func (d *Decoder) deadLetter(h *head, m Message, p *problem, raw []byte, entry int) Outcome {
+	out := Outcome{Kind: DeadLetter, Reason: p.reason, Detail: p.detail, Ref: h.ref, Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
+	if out.ReceivedAt.IsZero() {
+		out.ReceivedAt = time.Unix(0, 0).UTC()
+	}
+	if h.ref.ID == "" || r4.types[h.ref.Type] == nil {
+		return out
+	}
+	f := &timeline.Fact{Ref: h.ref, State: timeline.Refused, ReceivedAt: out.ReceivedAt, Site: m.Site}
+	if p := h.lookVersion(raw); p != nil {
+		h.version = timeline.Version{Digest: digestOf(raw)}
+	}
+	f.Version = h.version
+	// The patient, where he can be read, keeps the marker with the resource that it is about.
+	f.Patient, _ = d.patientOf(h, &resolver{bases: d.cfg.BaseURLs})
+	out.Fact = f
+	return out
+}

@@ -1,0 +1,187 @@
+// Package fhir is the only package that knows FHIR. It turns the bytes of R4 resources into facts of a timeline, and says of every resource what
+// becomes of it.
+//
+// A resource is looked at in this order, and most stop early:
+//
+//  1. One strict pass over the bytes (prescan.go): size, depth, number of tokens, duplicate keys, element names in another case. The
+//     parser behind takes time that grows with the square of the nesting, and accepts some of what is refused here.
+//  2. Type, code and status (look.go): what no rule of a loaded protocol reads costs microseconds and goes no further.
+//  3. google/fhir/go parses and validates the elements that rules read (project.go). The other elements of the resource are known by name
+//     and not looked into: a malformed telephone number must not lose a neutrophil count, and the parser's cost grows with every element.
+//  4. The parsed resource becomes a fact (observation.go, medication.go, subject.go), or a fact with a reason, or a dead letter.
+//
+// What becomes of which resource is tabulated in docs/feeds.md; reviewed verdicts on public example files are in testdata/decisions.tsv.
+package fhir
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/fhir/go/fhirversion"
+	"github.com/google/fhir/go/jsonformat"
+
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// Config says how a site's resources are read. The zero value reads every known concept in UTC.
+type Config struct {
+	Zone     *time.Location  // of values with a date only; nil = UTC
+	BaseURLs []string        // the site's own FHIR base URLs, stripped from references
+	Concepts []Concept       // added to the shipped codes (codes.yaml)
+	Reads    map[string]bool // concepts that some loaded protocol reads; nil = all
+	Limits   Limits          // zero fields take the value of [DefaultLimits]
+}
+
+// Concept names a measurement, drug or procedure by codes and words.
+type Concept struct {
+	Name  string   `yaml:"name"`
+	Codes []string `yaml:"codes"` // "system|code"
+	Texts []string `yaml:"texts"` // lower-case words, found whole in a text or display; only for drugs and procedures
+}
+
+// Limits bound what one resource may cost.
+type Limits struct {
+	ResourceBytes int // bytes of one resource or Bundle entry
+	Depth         int // nested objects and arrays
+	Tokens        int // JSON tokens
+	StringBytes   int // bytes of one string
+	ArrayLen      int // elements of one array
+}
+
+// DefaultLimits are far above what an EHR sends of one resource.
+func DefaultLimits() Limits {
+	return Limits{ResourceBytes: 256 << 10, Depth: 32, Tokens: 50_000, StringBytes: 64 << 10, ArrayLen: 2000}
+}
+
+func (l Limits) orDefault() Limits {
+	d := DefaultLimits()
+	for _, f := range []struct{ v, d *int }{
+		{&l.ResourceBytes, &d.ResourceBytes}, {&l.Depth, &d.Depth}, {&l.Tokens, &d.Tokens}, {&l.StringBytes, &d.StringBytes}, {&l.ArrayLen, &d.ArrayLen},
+	} {
+		if *f.v <= 0 {
+			*f.v = *f.d
+		}
+	}
+	return l
+}
+
+// Decoder reads resources. Create it with [New]; safe for concurrent use.
+type Decoder struct {
+	cfg      Config
+	concepts *concepts
+	google   *jsonformat.Unmarshaller
+}
+
+// New returns a decoder. It fails if a concept has a code that is not "system|code".
+func New(cfg Config) (*Decoder, error) {
+	if cfg.Zone == nil {
+		cfg.Zone = time.UTC
+	}
+	cfg.Limits = cfg.Limits.orDefault()
+	concepts, err := newConcepts(cfg.Concepts)
+	if err != nil {
+		return nil, err
+	}
+	google, err := jsonformat.NewUnmarshaller(cfg.Zone.String(), fhirversion.R4)
+	if err != nil {
+		return nil, fmt.Errorf("fhir: %w", err)
+	}
+	return &Decoder{cfg: cfg, concepts: concepts, google: google}, nil
+}
+
+// Message is one resource or Bundle as it arrived.
+type Message struct {
+	Data []byte
+	Site string
+	// ReceivedAt is the receipt. Where it is zero it is taken from the resource: meta.lastUpdated, else issued, else the clinical time,
+	// else period.start, else the Unix epoch; a Bundle's entry without lastUpdated takes the Bundle's.
+	ReceivedAt time.Time
+}
+
+// Kind is what became of a resource.
+type Kind int
+
+// Kinds.
+const (
+	NotRelevant Kind = iota // no rule of any loaded protocol can read it
+	Accepted                // it is a fact, perhaps with a reason why its value is not used
+	DeadLetter              // it has no place on a timeline
+)
+
+// String is the kind in words.
+func (k Kind) String() string {
+	switch k {
+	case NotRelevant:
+		return "not-relevant"
+	case Accepted:
+		return "accepted"
+	case DeadLetter:
+		return "dead-letter"
+	}
+	panic(fmt.Sprintf("fhir: unknown kind %d", int(k)))
+}
+
+// Reason is why a resource is a dead letter.
+type Reason string
+
+// Reasons. They are part of subjects and metrics: do not rename them.
+const (
+	ReasonNotJSON              Reason = "not-json"              // no JSON, or more than one value
+	ReasonTooLarge             Reason = "too-large"             // beyond a limit of bytes
+	ReasonTooDeep              Reason = "too-deep"              // nested beyond the limit
+	ReasonTooComplex           Reason = "too-complex"           // more tokens or array elements than the limit
+	ReasonDuplicateKey         Reason = "duplicate-key"         // one name twice in an object: two readers would see two resources
+	ReasonBadName              Reason = "bad-name"              // an element name in another case, or escaped
+	ReasonNotFHIR              Reason = "not-fhir"              // no R4 resourceType
+	ReasonR5                   Reason = "r5"                    // the shape of R5
+	ReasonInvalidResource      Reason = "invalid-resource"      // does not validate as R4
+	ReasonInvalidCode          Reason = "invalid-code"          // a status that is not exactly one of R4's codes
+	ReasonInvalidTime          Reason = "invalid-time"          // a time without an offset, or out of range
+	ReasonNoID                 Reason = "no-id"                 // without an id no version can replace another
+	ReasonNoPatient            Reason = "no-patient"            // nobody to whom it belongs
+	ReasonNoTime               Reason = "no-time"               // no clinical time, or less than a day of precision
+	ReasonNoStudy              Reason = "no-study"              // a ResearchSubject of no study
+	ReasonMedicationUnresolved Reason = "medication-unresolved" // a reference to a Medication that is not in the resource
+	ReasonUnknownModifier      Reason = "unknown-modifier"      // a modifierExtension: it may turn the meaning round
+	ReasonImplicitRules        Reason = "implicit-rules"        // rules that we do not know
+)
+
+// Outcome is what became of one resource.
+type Outcome struct {
+	Kind Kind
+	// Fact is what the resource says. For a dead letter it is a fact of state Refused where type and id could be read, else nil: an older
+	// version of the resource becomes doubtful.
+	Fact       *timeline.Fact
+	Reason     Reason       // of a dead letter
+	Detail     string       // of a dead letter: what and where, never text from the resource beyond codes and units
+	Ref        timeline.Ref // as far as it could be read
+	ReceivedAt time.Time    // as far as it could be read
+	Entry      int          // index in the Bundle, -1 for a bare resource
+	Raw        []byte       // the bytes of this resource or entry
+}
+
+// problem is a dead letter in the making.
+type problem struct {
+	reason Reason
+	detail string
+}
+
+func refuse(reason Reason, format string, args ...any) *problem {
+	return &problem{reason, fmt.Sprintf(format, args...)}
+}
+
+// quote makes a code or unit from a resource safe to show: printable ASCII, at most 40 bytes.
+func quote(s string) string {
+	b := make([]byte, 0, 42)
+	for i := 0; i < len(s) && i < 40; i++ {
+		c := s[i]
+		if c < ' ' || c > '~' {
+			c = '?'
+		}
+		b = append(b, c)
+	}
+	if len(s) > 40 {
+		return `"` + string(b) + `…"`
+	}
+	return `"` + string(b) + `"`
+}

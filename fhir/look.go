@@ -1,0 +1,172 @@
+package fhir
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// head is what is looked at before anything is parsed in full.
+type head struct {
+	doc     *document
+	ref     timeline.Ref
+	status  string
+	version timeline.Version
+}
+
+// meta is Resource.meta as far as we read it.
+type meta struct {
+	VersionID   string `json:"versionId"`
+	LastUpdated string `json:"lastUpdated"`
+}
+
+// str reads a JSON string, "" if the value is none.
+func str(raw []byte) string {
+	if len(raw) < 2 || raw[0] != '"' {
+		return ""
+	}
+	s, err := jsontext.AppendUnquote(nil, raw)
+	if err != nil {
+		return ""
+	}
+	return string(s)
+}
+
+// parse reads a member into v; a value of another shape leaves v as it is and is left to the validator.
+func parse(raw []byte, v any) bool {
+	return raw != nil && json.Unmarshal(raw, v) == nil
+}
+
+// identifiers reads an array of identifiers as "system|value", in order.
+func identifiers(raw []byte) []string {
+	var list []struct {
+		System string `json:"system"`
+		Value  string `json:"value"`
+	}
+	if !parse(raw, &list) {
+		return nil
+	}
+	var ids []string
+	for _, id := range list {
+		if id.Value != "" {
+			ids = append(ids, id.System+"|"+id.Value)
+		}
+	}
+	return ids
+}
+
+// lookVersion fills in the version. A lastUpdated that cannot be read is a refusal only for what is kept.
+func (h *head) lookVersion(raw []byte) *problem {
+	var m meta
+	if v := h.doc.get("meta"); v != nil && !parse(v, &m) {
+		return refuse(ReasonInvalidResource, "meta cannot be read")
+	}
+	h.version.ID = m.VersionID
+	if m.LastUpdated != "" {
+		t, p := parseTime("meta.lastUpdated", m.LastUpdated, time.UTC)
+		if p != nil {
+			return p
+		}
+		h.version.LastUpdated = t.Start
+	}
+	h.version.Digest = digestOf(raw)
+	return nil
+}
+
+// digestOf is the SHA-256 of a resource without insignificant blanks, so that a repetition in another layout is a repetition.
+func digestOf(raw []byte) string {
+	compact := jsontext.Value(raw)
+	if slices.ContainsFunc(raw, func(c byte) bool { return c == '\n' || c == '\r' || c == '\t' || c == ' ' }) {
+		compact = slices.Clone(compact)
+		if err := compact.Compact(); err != nil {
+			compact = jsontext.Value(raw)
+		}
+	}
+	sum := sha256.Sum256(compact)
+	return hex.EncodeToString(sum[:])
+}
+
+// receivedAt is the receipt of a resource whose message names none.
+func (h *head) receivedAt(bundle time.Time) time.Time {
+	var m meta
+	parse(h.doc.get("meta"), &m)
+	if t, ok := instant(m.LastUpdated); ok {
+		return t
+	}
+	if !bundle.IsZero() {
+		return bundle
+	}
+	for _, name := range []string{"issued", "effectiveDateTime", "effectiveInstant", "performedDateTime"} {
+		if t, ok := instant(str(h.doc.get(name))); ok {
+			return t
+		}
+	}
+	for _, name := range []string{"effectivePeriod", "performedPeriod", "period"} {
+		var p period
+		if parse(h.doc.get(name), &p) {
+			if t, ok := instant(p.Start); ok {
+				return t
+			}
+		}
+	}
+	return time.Unix(0, 0).UTC()
+}
+
+func instant(s string) (time.Time, bool) {
+	if s == "" {
+		return time.Time{}, false
+	}
+	t, p := parseTime("", s, time.UTC)
+	return t.Start, p == nil
+}
+
+// r5Shape reports an element that only R5 has. Such a resource cannot be read, and its author should know why.
+func r5Shape(h *head) string {
+	switch h.ref.Type {
+	case "MedicationAdministration":
+		for _, name := range []string{"medication", "occurence", "occurenceDateTime", "occurencePeriod", "occurrenceDateTime", "occurrencePeriod", "encounter"} {
+			if h.doc.get(name) != nil {
+				return name
+			}
+		}
+	case "ResearchSubject":
+		for _, name := range []string{"subject", "assignedComparisonGroup", "actualComparisonGroup", "progress"} {
+			if h.doc.get(name) != nil {
+				return name
+			}
+		}
+	case "Procedure":
+		for _, name := range []string{"occurrenceDateTime", "occurrencePeriod"} {
+			if h.doc.get(name) != nil {
+				return name
+			}
+		}
+	case "Observation":
+		for _, name := range []string{"triggeredBy", "instantiatesCanonical", "bodyStructure"} {
+			if h.doc.get(name) != nil {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// codesOf are the status codes of R4, exact to the letter: "Final" and "entered_in_error" are taken for codes by the parser, and must not be.
+var codesOf = map[string][]string{
+	"Observation":              {"registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error", "unknown"},
+	"MedicationAdministration": {"in-progress", "not-done", "on-hold", "completed", "entered-in-error", "stopped", "unknown"},
+	"Procedure":                {"preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown"},
+	"ResearchSubject": {
+		"candidate", "eligible", "follow-up", "ineligible", "not-registered", "off-study", "on-study", "on-study-intervention", "on-study-observation",
+		"pending-on-study", "potential-candidate", "screening", "withdrawn",
+	},
+}
+
+// voids are the statuses that take a resource back.
+func void(status string) bool { return status == "entered-in-error" || status == "cancelled" }

@@ -1,0 +1,142 @@
+package fhir
+
+import (
+	"strings"
+
+	dtpb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/datatypes_go_proto"
+
+	"github.com/trialwatch/trialwatch/rules/decimal"
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// medication finds what was given: by code, in a contained Medication or its ingredients, or by the words of a reference's display. resolved is
+// false for a reference that leads out of the resource.
+func (d *Decoder) medication(h *head, r *resolver) (name string, resolved bool) {
+	var code codeable
+	if raw := h.doc.get("medicationCodeableConcept"); raw != nil {
+		parse(raw, &code)
+		return d.concepts.drug(&code), true
+	}
+	var ref reference
+	if !parse(h.doc.get("medicationReference"), &ref) {
+		return "", true // neither: the validator will say so, if anything else makes the resource relevant
+	}
+	if id, ok := strings.CutPrefix(ref.Reference, "#"); ok {
+		if m := r.contained(id); m != nil {
+			if name := d.containedDrug(m); name != "" {
+				return name, true
+			}
+			code.Text = ref.Display
+			return d.concepts.drug(&code), true
+		}
+	}
+	code.Text = ref.Display
+	name = d.concepts.drug(&code)
+	return name, name != ""
+}
+
+// containedDrug finds the drug of a contained Medication: its own code, else its ingredients'.
+func (d *Decoder) containedDrug(m *document) string {
+	var code codeable
+	parse(m.get("code"), &code)
+	if name := d.concepts.drug(&code); name != "" {
+		return name
+	}
+	var ingredients []struct {
+		Item codeable `json:"itemCodeableConcept"`
+	}
+	parse(m.get("ingredient"), &ingredients)
+	for i := range ingredients {
+		if name := d.concepts.drug(&ingredients[i].Item); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// administration turns a MedicationAdministration into a fact.
+func (d *Decoder) administration(h *head, drug string, f *timeline.Fact) *problem {
+	resource, p := d.parseProjection(h)
+	if p != nil {
+		return p
+	}
+	m := resource.GetMedicationAdministration()
+	var pd *period
+	if raw := h.doc.get("effectivePeriod"); raw != nil {
+		pd = new(period)
+		parse(raw, pd)
+	}
+	if f.At, f.End, p = span("effective", str(h.doc.get("effectiveDateTime")), pd, d.cfg.Zone); p != nil {
+		return p
+	}
+	if drug == timeline.TIL {
+		f.Procedure = &timeline.Procedure{Kind: timeline.TIL, Status: h.status}
+		return nil
+	}
+	dose := &timeline.Dose{Drug: drug, Status: h.status}
+	for _, reason := range m.GetStatusReason() {
+		for _, c := range reason.GetCoding() {
+			if code := c.GetCode().GetValue(); code != "" {
+				dose.Reasons = append(dose.Reasons, c.GetSystem().GetValue()+"|"+code)
+			}
+		}
+	}
+	if h.status == "unknown" {
+		dose.Problem = &timeline.Problem{Reason: timeline.ProblemStatusUnknown}
+	}
+	if dosage := m.GetDosage(); dosage != nil {
+		dose.Route = d.concepts.route(concept(dosage.GetRoute()))
+		dose.Amount, dose.Dimension = amount(dosage.GetDose())
+	}
+	f.Dose = dose
+	return nil
+}
+
+// amount reads a dose; nil where none was sent or the unit is not known.
+func amount(q *dtpb.SimpleQuantity) (*timeline.Quantity, string) {
+	n, err := decimal.Parse(q.GetValue().GetValue())
+	if err != nil {
+		return nil, ""
+	}
+	u, dimension, sent, p := doseUnit(q.GetCode().GetValue(), q.GetUnit().GetValue())
+	if p != nil {
+		return nil, ""
+	}
+	if n, err = u.canonical(n); err != nil {
+		return nil, ""
+	}
+	return &timeline.Quantity{Value: n, Text: q.GetValue().GetValue(), Unit: safeUnit(sent)}, dimension
+}
+
+// concept turns a parsed CodeableConcept into ours.
+func concept(k *dtpb.CodeableConcept) *codeable {
+	var c codeable
+	c.Text = k.GetText().GetValue()
+	c.Coding = append(c.Coding, make([]struct {
+		System  string `json:"system"`
+		Code    string `json:"code"`
+		Display string `json:"display"`
+	}, len(k.GetCoding()))...)
+	for i, from := range k.GetCoding() {
+		c.Coding[i].System, c.Coding[i].Code, c.Coding[i].Display = from.GetSystem().GetValue(), from.GetCode().GetValue(), from.GetDisplay().GetValue()
+	}
+	return &c
+}
+
+// procedure turns a Procedure that a protocol names into a fact.
+func (d *Decoder) procedure(h *head, kind string, f *timeline.Fact) *problem {
+	if _, p := d.parseProjection(h); p != nil {
+		return p
+	}
+	var pd *period
+	if raw := h.doc.get("performedPeriod"); raw != nil {
+		pd = new(period)
+		parse(raw, pd)
+	}
+	var p *problem
+	if f.At, f.End, p = span("performed", str(h.doc.get("performedDateTime")), pd, d.cfg.Zone); p != nil {
+		return p
+	}
+	f.Procedure = &timeline.Procedure{Kind: kind, Status: h.status}
+	return nil
+}

@@ -1,0 +1,65 @@
+package fhir
+
+import (
+	"bytes"
+	"regexp"
+
+	bundlepb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/resources/bundle_and_contained_resource_go_proto"
+)
+
+// parsed are the elements of each type that go through the parser. status, references and times are read by ourselves as well, since the parser
+// takes inexact ones; they go through it all the same, so that it judges the resource.
+var parsed = map[string][]string{
+	"Observation": {
+		"status", "code", "subject", "effectiveDateTime", "effectivePeriod", "effectiveInstant", "effectiveTiming",
+		"valueQuantity", "valueCodeableConcept", "valueString", "valueBoolean", "valueInteger", "valueRange", "valueRatio", "valueSampledData",
+		"valueTime", "valueDateTime", "valuePeriod", "dataAbsentReason", "component", "referenceRange",
+	},
+	"MedicationAdministration": {
+		"status", "statusReason", "medicationCodeableConcept", "medicationReference", "subject", "effectiveDateTime", "effectivePeriod", "dosage",
+	},
+	"Procedure":       {"status", "code", "subject", "performedDateTime", "performedPeriod", "performedString", "performedAge", "performedRange"},
+	"ResearchSubject": {"status", "period", "study", "individual", "assignedArm", "actualArm", "identifier"},
+	"Patient":         {"identifier", "link", "deceasedBoolean", "deceasedDateTime"},
+}
+
+// google parses and validates the elements that rules read.
+func (d *Decoder) parseProjection(h *head) (*bundlepb.ContainedResource, *problem) {
+	names := r4.types[h.ref.Type]
+	for i := range h.doc.members {
+		if m := &h.doc.members[i]; !names[m.name] {
+			return nil, refuse(ReasonInvalidResource, "%s has no element %s", h.ref.Type, quote(m.name))
+		}
+	}
+	var b bytes.Buffer
+	b.Grow(1024)
+	b.WriteString(`{"resourceType":"`)
+	b.WriteString(h.ref.Type)
+	b.WriteByte('"')
+	for _, name := range parsed[h.ref.Type] {
+		value := h.doc.get(name)
+		if value == nil {
+			continue
+		}
+		b.WriteString(`,"`)
+		b.WriteString(name)
+		b.WriteString(`":`)
+		b.Write(value)
+	}
+	b.WriteByte('}')
+	r, err := d.google.UnmarshalR4(b.Bytes())
+	if err != nil {
+		return nil, refuse(ReasonInvalidResource, "does not validate as R4%s", errorPath(err))
+	}
+	return r, nil
+}
+
+var quotedPath = regexp.MustCompile(`error at "([A-Za-z0-9_.\[\]]{1,120})"`)
+
+// errorPath takes only the element's path out of the parser's error: the rest can quote the resource.
+func errorPath(err error) string {
+	if m := quotedPath.FindStringSubmatch(err.Error()); m != nil {
+		return ": " + m[1]
+	}
+	return ""
+}

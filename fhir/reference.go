@@ -1,0 +1,109 @@
+package fhir
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// reference is a FHIR Reference as far as we read one.
+type reference struct {
+	Reference  string `json:"reference"`
+	Type       string `json:"type"`
+	Display    string `json:"display"`
+	Identifier struct {
+		System string `json:"system"`
+		Value  string `json:"value"`
+	} `json:"identifier"`
+}
+
+// resolver finds what a reference within one resource or Bundle means.
+type resolver struct {
+	bases   []string          // the site's own base URLs
+	fullURL map[string]string // fullUrl of a Bundle's entry → "Type/id"
+	// contained finds a contained resource by its id, nil if there is none.
+	contained func(id string) *document
+}
+
+// literal normalises a literal reference: own base URLs and versions are stripped, Bundle-local ones resolved. A reference to somebody else's
+// server stays whole; "" is no reference.
+func (r *resolver) literal(ref string) string {
+	if i := strings.Index(ref, "/_history/"); i >= 0 {
+		ref = ref[:i]
+	}
+	if to, ok := r.fullURL[ref]; ok {
+		return to
+	}
+	for _, base := range r.bases {
+		if rest, ok := strings.CutPrefix(ref, strings.TrimSuffix(base, "/")+"/"); ok {
+			return rest
+		}
+	}
+	return ref
+}
+
+// patient finds whom a reference names.
+func (r *resolver) patient(ref *reference) (p timeline.Patient, prob *problem) {
+	identifier := ""
+	if ref.Identifier.Value != "" {
+		identifier = ref.Identifier.System + "|" + ref.Identifier.Value
+	}
+	lit := ref.Reference
+	switch {
+	case strings.HasPrefix(lit, "#"):
+		// A contained patient has no identity of its own but its identifiers.
+		if r.contained != nil {
+			if doc := r.contained(lit[1:]); doc != nil && str(doc.get("resourceType")) == "Patient" {
+				if ids := identifiers(doc.get("identifier")); len(ids) > 0 {
+					return timeline.Patient{Identifier: ids[0]}, nil
+				}
+			}
+		}
+		lit = ""
+	case strings.Contains(lit, "?"):
+		// A conditional reference names a patient by a search: Patient?identifier=system|value.
+		if u, err := url.Parse(lit); err == nil && (u.Path == "Patient" || strings.HasSuffix(u.Path, "/Patient")) {
+			if token := u.Query().Get("identifier"); strings.Contains(token, "|") {
+				return timeline.Patient{Identifier: token}, nil
+			}
+		}
+		lit = ""
+	}
+	if lit = r.literal(lit); lit != "" {
+		kind, _, typed := strings.Cut(lit, "/")
+		switch {
+		case strings.HasPrefix(lit, "urn:"):
+			return timeline.Patient{Reference: lit}, nil
+		case strings.Contains(lit, "://"):
+			parts := strings.Split(lit, "/")
+			if len(parts) >= 2 && parts[len(parts)-2] == "Patient" {
+				return timeline.Patient{Reference: lit}, nil
+			}
+		case typed && kind == "Patient" && validID(lit[len("Patient/"):]):
+			return timeline.Patient{Reference: lit}, nil
+		case !typed && ref.Type == "Patient":
+			return timeline.Patient{Reference: "Patient/" + lit}, nil
+		}
+		if typed && kind != "Patient" && !strings.Contains(lit, "://") {
+			return p, refuse(ReasonNoPatient, "the subject is no Patient")
+		}
+	}
+	if identifier != "" {
+		return timeline.Patient{Identifier: identifier}, nil
+	}
+	return p, refuse(ReasonNoPatient, "the subject names no Patient")
+}
+
+// validID is wide on purpose: identities of real servers have underscores and more than 64 characters.
+func validID(id string) bool {
+	if id == "" || len(id) > 256 {
+		return false
+	}
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' || id[i] == '/' {
+			return false
+		}
+	}
+	return true
+}
