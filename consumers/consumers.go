@@ -17,6 +17,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/trialwatch/trialwatch/consumers/wire"
 )
 
 // Limits of one atomic batch. The server refuses more than 1,000 messages.
@@ -29,6 +31,11 @@ const (
 func publishBatch(ctx context.Context, js jetstream.JetStream, msgs []*nats.Msg) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	for _, m := range msgs {
+		if m.Header == nil {
+			m.Header = nats.Header{} // the batch's own headers go there
+		}
+	}
 	ack, err := jetstreamext.PublishMsgBatch(ctx, js, msgs)
 	if err != nil {
 		return 0, err
@@ -36,8 +43,9 @@ func publishBatch(ctx context.Context, js jetstream.JetStream, msgs []*nats.Msg)
 	return ack.Sequence, nil
 }
 
-// publishAll publishes any number of messages, in as few atomic batches as the limits allow.
-func publishAll(ctx context.Context, js jetstream.JetStream, msgs []*nats.Msg) error {
+// PublishAll publishes any number of messages to one stream, in as few atomic batches as the limits allow: one synced write for hundreds of
+// messages. After an error some batches may be stored and the others are not.
+func PublishAll(ctx context.Context, js jetstream.JetStream, msgs []*nats.Msg) error {
 	for len(msgs) > 0 {
 		n, size := 0, 0
 		for n < len(msgs) && n < batchMessages && (n == 0 || size+msgs[n].Size() <= batchBytes) {
@@ -135,15 +143,29 @@ func (r *reader) stop() {
 	<-r.done
 }
 
-// Follow gives fn the last message of every subject that matches, for alerts all of them, and then every new one, until ctx ends. An error of
-// fn is logged and the message skipped: a page must not go dark for one message.
+// Follow gives fn the last message of every subject that matches and then every new one, until ctx ends; then it returns nil. An error of fn is
+// logged and the message skipped: a page must not go dark for one message.
 func Follow(ctx context.Context, js jetstream.JetStream, log zerolog.Logger, stream, subject string, fn func([]byte) error) error {
+	return follow(ctx, js, log, stream, subject, jetstream.DeliverLastPerSubjectPolicy, fn)
+}
+
+// FollowAlerts gives fn every alert message that is told from now on, and before them, if asked to, all that were.
+func FollowAlerts(ctx context.Context, js jetstream.JetStream, log zerolog.Logger, all bool, fn func([]byte) error) error {
+	policy := jetstream.DeliverNewPolicy
+	if all {
+		policy = jetstream.DeliverAllPolicy
+	}
+	return follow(ctx, js, log, wire.StreamOut, "alerts.>", policy, fn)
+}
+
+func follow(ctx context.Context, js jetstream.JetStream, log zerolog.Logger, stream, subject string, policy jetstream.DeliverPolicy, fn func([]byte) error) error {
+	next := uint64(0) // after an error go on behind the last message
 	return forever(ctx, log, func(ctx context.Context) error {
-		policy := jetstream.DeliverLastPerSubjectPolicy
-		if stream == "OUT" {
-			policy = jetstream.DeliverAllPolicy
+		cfg := jetstream.ConsumerConfig{DeliverPolicy: policy, FilterSubjects: []string{subject}}
+		if next > 0 && policy != jetstream.DeliverLastPerSubjectPolicy {
+			cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, next
 		}
-		r, _, err := read(ctx, js, stream, jetstream.ConsumerConfig{DeliverPolicy: policy, FilterSubjects: []string{subject}})
+		r, _, err := read(ctx, js, stream, cfg)
 		if err != nil {
 			return err
 		}
@@ -158,7 +180,51 @@ func Follow(ctx context.Context, js jetstream.JetStream, log zerolog.Logger, str
 				if err := fn(m.Data()); err != nil {
 					log.Error().Err(err).Str("stream", stream).Msg("message skipped")
 				}
+				if meta, err := m.Metadata(); err == nil {
+					next = meta.Sequence.Stream + 1
+				}
 			}
 		}
 	})
+}
+
+// ReadAll gives fn every message of a stream that matches and was there at the start, in order.
+func ReadAll(ctx context.Context, js jetstream.JetStream, stream, subject string, fn func(jetstream.Msg) error) error {
+	return readThrough(ctx, js, stream, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy, FilterSubjects: []string{subject}}, fn)
+}
+
+// ReadLast gives fn the last message of every subject that matches, in the order of the stream.
+func ReadLast(ctx context.Context, js jetstream.JetStream, stream, subject string, fn func(jetstream.Msg) error) error {
+	return readLast(ctx, js, stream, []string{subject}, fn)
+}
+
+func readLast(ctx context.Context, js jetstream.JetStream, stream string, subjects []string, fn func(jetstream.Msg) error) error {
+	return readThrough(ctx, js, stream, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: subjects}, fn)
+}
+
+// readThrough reads until the broker says that nothing more is pending.
+func readThrough(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.ConsumerConfig, fn func(jetstream.Msg) error) error {
+	r, pending, err := read(ctx, js, stream, cfg)
+	if err != nil {
+		return err
+	}
+	defer r.stop()
+	for pending > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-r.err:
+			return err
+		case m := <-r.msgs:
+			if err := fn(m); err != nil {
+				return err
+			}
+			meta, err := m.Metadata()
+			if err != nil {
+				return err
+			}
+			pending = meta.NumPending
+		}
+	}
+	return nil
 }

@@ -59,7 +59,7 @@ func (in *Intake) run(ctx context.Context) error {
 		return fmt.Errorf("consumer of %s: %w", wire.StreamFHIR, err)
 	}
 	for ctx.Err() == nil {
-		batch, err := consumer.Fetch(intakeBatch, jetstream.FetchMaxWait(time.Second), jetstream.FetchContext(ctx))
+		batch, err := consumer.Fetch(intakeBatch, jetstream.FetchMaxWait(time.Second))
 		if err != nil {
 			return err
 		}
@@ -123,10 +123,10 @@ func (in *Intake) take(ctx context.Context, msgs []jetstream.Msg) error {
 			}
 		}
 	}
-	if err := publishAll(ctx, in.cfg.JetStream, dead); err != nil {
+	if err := PublishAll(ctx, in.cfg.JetStream, dead); err != nil {
 		return fmt.Errorf("dead letters: %w", err)
 	}
-	if err := publishAll(ctx, in.cfg.JetStream, facts); err != nil {
+	if err := PublishAll(ctx, in.cfg.JetStream, facts); err != nil {
 		return fmt.Errorf("facts: %w", err)
 	}
 	for _, m := range msgs {

@@ -277,33 +277,6 @@ func (s *session) recover(ctx context.Context) error {
 	})
 }
 
-// readLast delivers the last message of every subject that matches, in the order of the stream.
-func readLast(ctx context.Context, js jetstream.JetStream, stream string, subjects []string, fn func(jetstream.Msg) error) error {
-	r, pending, err := read(ctx, js, stream, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: subjects})
-	if err != nil {
-		return err
-	}
-	defer r.stop()
-	for pending > 0 {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case err := <-r.err:
-			return err
-		case m := <-r.msgs:
-			if err := fn(m); err != nil {
-				return err
-			}
-			meta, err := m.Metadata()
-			if err != nil {
-				return err
-			}
-			pending = meta.NumPending
-		}
-	}
-	return nil
-}
-
 // evaluateAndCommit answers for every dirty patient and commits what is new, in as few batches as the limits allow. The checkpoint passes the facts
 // read only in the last of them, when nothing of them is left to tell.
 func (s *session) evaluateAndCommit(ctx context.Context) error {

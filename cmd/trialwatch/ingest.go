@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 
+	"github.com/trialwatch/trialwatch/consumers"
 	"github.com/trialwatch/trialwatch/consumers/wire"
 	"github.com/trialwatch/trialwatch/fhir"
 	"github.com/trialwatch/trialwatch/internal/feed"
@@ -140,9 +140,7 @@ func (in *ingester) flush() error {
 	if len(in.batch) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(in.ctx, time.Minute)
-	defer cancel()
-	if _, err := jetstreamext.PublishMsgBatch(ctx, in.js, in.batch); err != nil {
+	if err := consumers.PublishAll(in.ctx, in.js, in.batch); err != nil {
 		return fmt.Errorf("publish: %w (the last %d resources are not known to be stored: send the file again, repetition does no harm)", err, len(in.batch))
 	}
 	in.accepted += len(in.batch)

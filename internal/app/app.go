@@ -63,6 +63,11 @@ func (a *App) Run(ctx context.Context) error {
 	if err := a.Start(ctx); err != nil {
 		return errors.Join(err, a.Stop())
 	}
+	return a.Wait(ctx)
+}
+
+// Wait runs a started app until ctx ends or a part fails, and stops it.
+func (a *App) Wait(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
@@ -183,7 +188,7 @@ func (a *App) startWeb(ctx context.Context, registry *prometheus.Registry) error
 		return consumers.Follow(ctx, a.js, o.Logger, wire.StreamAggregates, "aggregates.>", hub.Panel)
 	})
 	a.work(ctx, func(ctx context.Context) error {
-		return consumers.Follow(ctx, a.js, o.Logger, wire.StreamOut, "alerts.>", hub.Alert)
+		return consumers.FollowAlerts(ctx, a.js, o.Logger, true, hub.Alert)
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/", hub.Handler())
