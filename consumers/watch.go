@@ -87,7 +87,8 @@ type work struct {
 const (
 	gatherFacts = 500                  // facts a commit takes at most
 	gatherWait  = 2 * time.Millisecond // for another fact, once there is one
-	idleFacts   = 5000                 // facts without anything to tell after which the checkpoint moves on all the same
+	idleFacts   = 5000                 // facts without anything to tell after which the checkpoint moves on all the same,
+	idleWait    = time.Second          // or when so long no other came
 )
 
 func (s *session) run(ctx context.Context) error {
@@ -129,12 +130,18 @@ func (s *session) gather(ctx context.Context, facts *reader) error {
 			timer = time.After(s.cfg.Clock.Until(t))
 		}
 	}
+	var idle <-chan time.Time
+	if s.idle > 0 {
+		idle = time.After(idleWait)
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case err := <-facts.err:
 		return err
 	case <-timer:
+	case <-idle:
+		s.idle = idleFacts
 	case m := <-facts.msgs:
 		if err := s.take(m); err != nil {
 			return err

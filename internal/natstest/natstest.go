@@ -1,0 +1,93 @@
+// Package natstest gives tests a real broker: in the process for virtual time, or as a process of its own for kills. There are no mocks.
+package natstest
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// InProcess starts a broker without a network in this process and returns a connection to it. It works inside a testing/synctest bubble, if
+// TestMain has called ats.Register outside of it.
+func InProcess(t testing.TB) jetstream.JetStream {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{JetStream: true, StoreDir: t.TempDir(), DontListen: true, NoLog: true, NoSigs: true, MaxPayload: 2 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the broker does not get ready")
+	}
+	nc, err := nats.Connect("", nats.InProcessServer(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close(); s.Shutdown(); s.WaitForShutdown() })
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+// Process is a nats-server of its own.
+type Process struct {
+	URL string
+	cmd *exec.Cmd
+}
+
+// Build builds the nats-server that go.mod pins and returns its path.
+func Build(t testing.TB) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "nats-server")
+	if out, err := exec.Command("go", "build", "-o", bin, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		t.Fatalf("build nats-server: %v\n%s", err, out)
+	}
+	return bin
+}
+
+// Start starts a nats-server process with JetStream on a free loopback port. It dies with the test.
+func Start(t testing.TB, bin, storeDir string) *Process {
+	t.Helper()
+	ports := t.TempDir()
+	conf := filepath.Join(ports, "nats.conf")
+	if err := os.WriteFile(conf, []byte("max_payload: 2097152\njetstream { store_dir: "+`"`+storeDir+`"`+", sync_interval: always }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "-c", conf, "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", ports)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	p := &Process{cmd: cmd}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for p.URL == "" {
+		select {
+		case <-ctx.Done():
+			t.Fatal("nats-server has not said on which port it listens")
+		case <-time.After(20 * time.Millisecond):
+		}
+		files, _ := filepath.Glob(filepath.Join(ports, "*.ports"))
+		for _, f := range files {
+			var said struct {
+				Nats []string `json:"nats"`
+			}
+			if data, err := os.ReadFile(f); err == nil && json.Unmarshal(data, &said) == nil && len(said.Nats) > 0 {
+				p.URL = said.Nats[0]
+			}
+		}
+	}
+	return p
+}
