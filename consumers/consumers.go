@@ -36,7 +36,8 @@ func publishBatch(ctx context.Context, js jetstream.JetStream, msgs []*nats.Msg)
 			m.Header = nats.Header{} // the batch's own headers go there
 		}
 	}
-	ack, err := jetstreamext.PublishMsgBatch(ctx, js, msgs)
+	// One round trip a batch: the answer to the last message speaks for all.
+	ack, err := jetstreamext.PublishMsgBatch(ctx, js, msgs, jetstreamext.BatchFlowControl{AckFirst: false})
 	if err != nil {
 		return 0, err
 	}
@@ -104,7 +105,7 @@ func read(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstr
 		return nil, 0, fmt.Errorf("read %s: %w", stream, err)
 	}
 	pending = consumer.CachedInfo().NumPending
-	it, err := consumer.Messages(jetstream.PullMaxMessages(1000), jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(2*time.Second))
+	it, err := consumer.Messages(jetstream.PullMaxMessages(1000), jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(5*time.Second))
 	if err != nil {
 		return nil, 0, fmt.Errorf("read %s: %w", stream, err)
 	}

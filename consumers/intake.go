@@ -44,6 +44,7 @@ func NewIntake(cfg IntakeConfig) *Intake { return &Intake{cfg} }
 const (
 	intakeConsumer = "intake"
 	intakeBatch    = 500
+	intakeWait     = 20 * time.Second // for the next message, before asking the broker anew
 )
 
 // Run reads until ctx ends, and then returns nil.
@@ -59,15 +60,8 @@ func (in *Intake) run(ctx context.Context) error {
 		return fmt.Errorf("consumer of %s: %w", wire.StreamFHIR, err)
 	}
 	for ctx.Err() == nil {
-		batch, err := consumer.Fetch(intakeBatch, jetstream.FetchMaxWait(time.Second))
+		msgs, err := fetch(ctx, consumer)
 		if err != nil {
-			return err
-		}
-		var msgs []jetstream.Msg
-		for m := range batch.Messages() {
-			msgs = append(msgs, m)
-		}
-		if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			return err
 		}
 		if len(msgs) == 0 {
@@ -81,6 +75,31 @@ func (in *Intake) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// fetch returns what is there at once, or else waits for one message.
+func fetch(ctx context.Context, consumer jetstream.Consumer) (msgs []jetstream.Msg, err error) {
+	read := func(batch jetstream.MessageBatch, err error) error {
+		if err != nil {
+			return err
+		}
+		for m := range batch.Messages() {
+			msgs = append(msgs, m)
+		}
+		if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return err
+		}
+		return nil
+	}
+	if err := read(consumer.FetchNoWait(intakeBatch)); err != nil || len(msgs) > 0 {
+		return msgs, err
+	}
+	wait, cancel := context.WithTimeout(ctx, intakeWait)
+	defer cancel()
+	if err := read(consumer.Fetch(1, jetstream.FetchContext(wait))); err != nil {
+		return msgs, err
+	}
+	return msgs, nil
 }
 
 // take decodes messages and publishes what became of them: dead letters first, then facts, then the acknowledgements. A crash in between repeats

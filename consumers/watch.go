@@ -1,17 +1,14 @@
 package consumers
 
 import (
-	"container/heap"
 	"context"
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
@@ -68,6 +65,7 @@ type session struct {
 	dirty    map[*site.Patient]work
 	backlog  uint64 // facts of before the start that are still to be read
 	idle     int    // facts read since the last commit
+	silence  silence
 }
 
 // watched is a site and the fence of its checkpoint.
@@ -125,10 +123,9 @@ func (s *session) run(ctx context.Context) error {
 // gather waits for facts or a timer, and takes in what is there. It returns with the patients that must be evaluated in s.dirty.
 func (s *session) gather(ctx context.Context, facts *reader) error {
 	var timer <-chan time.Time
-	if s.caughtUp {
-		if t, ok := s.timers.next(); ok {
-			timer = time.After(s.cfg.Clock.Until(t))
-		}
+	due, ok := s.timers.next()
+	if ok && s.caughtUp {
+		timer = time.After(max(s.cfg.Clock.Until(due), time.Until(s.silence.askAgain)))
 	}
 	var idle <-chan time.Time
 	if s.idle > 0 {
@@ -140,6 +137,9 @@ func (s *session) gather(ctx context.Context, facts *reader) error {
 	case err := <-facts.err:
 		return err
 	case <-timer:
+		if err := s.listen(ctx, due); err != nil {
+			return err
+		}
 	case <-idle:
 		s.idle = idleFacts
 	case m := <-facts.msgs:
@@ -170,11 +170,12 @@ func (s *session) gather(ctx context.Context, facts *reader) error {
 	return nil
 }
 
-// tick moves now: to the clock, or to the latest receipt while facts from before the start are still to come, when a silence is only a queue.
+// tick moves now: to the latest receipt that was read, and to the last silence once all facts of before it were. So now never passes
+// something that has been sent and not yet read.
 func (s *session) tick() {
 	now := s.received
-	if s.caughtUp {
-		now = s.cfg.Clock.Now()
+	if s.caughtUp && s.read >= s.silence.through && s.silence.at.After(now) {
+		now = s.silence.at
 	}
 	if now.After(s.now) {
 		s.now = now
@@ -219,7 +220,6 @@ func (s *session) take(m jetstream.Msg) error {
 // reachEnd is called once, at the end of the facts as it was at the start: from here on time counts, and timers fire.
 func (s *session) reachEnd() {
 	s.caughtUp = true
-	s.tick()
 	for _, st := range s.sites {
 		for _, p := range st.Patients() {
 			if _, ok := s.dirty[p]; !ok {
@@ -394,154 +394,4 @@ func failed(p *site.Patient, protocols []*protocol.Protocol, cause alert.Cause) 
 		})
 	}
 	return es
-}
-
-func alertMessage(e alert.Event) (*nats.Msg, error) {
-	data, err := wire.Encode(wire.NewCloudEvent(e))
-	if err != nil {
-		return nil, fmt.Errorf("encode an alert: %w", err)
-	}
-	m := &nats.Msg{Subject: wire.Alerts(e.Study, e.Site, e.Subject), Data: data, Header: nats.Header{}}
-	m.Header.Set(wire.HeaderRule, e.Rule)
-	m.Header.Set(wire.HeaderUrgency, string(e.Urgency))
-	m.Header.Set(wire.HeaderTransition, string(e.Transition))
-	m.Header.Set(wire.HeaderMaterial, strconv.FormatBool(e.Material))
-	return m, nil
-}
-
-// batch is one commit in the making.
-type batch struct {
-	session *session
-	msgs    []*nats.Msg
-	size    int
-	touched []*watched
-}
-
-// fits reports whether a message and what must follow it still fit. The reserve is for the patient's standing and the checkpoints.
-func (b *batch) fits(size int) bool {
-	reserve := 2 + len(b.session.sites)
-	return len(b.msgs)+reserve < batchMessages && b.size+size+wire.MaxMessage < batchBytes
-}
-
-func (b *batch) add(m *nats.Msg, st *watched) {
-	b.msgs = append(b.msgs, m)
-	b.size += m.Size()
-	b.touch(st)
-}
-
-func (b *batch) touch(st *watched) {
-	if !slices.Contains(b.touched, st) {
-		b.touched = append(b.touched, st)
-	}
-}
-
-func (b *batch) standing(p *site.Patient, st *watched) error {
-	body := wire.PatientStanding{Identity: p.Identity}
-	for _, proto := range b.session.cfg.Protocols {
-		if standing := p.Standings[proto.Study]; standing != nil {
-			body.Studies = append(body.Studies, standing)
-		}
-	}
-	data, err := wire.Encode(body)
-	if err != nil {
-		return fmt.Errorf("encode a standing: %w", err)
-	}
-	m := &nats.Msg{Subject: wire.Standings(st.Name, wire.PatientKey(b.session.cfg.SiteKey, st.Name, p.Identity)), Data: data, Header: nats.Header{}}
-	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-	b.add(m, st)
-	return nil
-}
-
-// commit publishes the batch with the checkpoints of the sites that it touches, each fenced by the sequence of the one before. advance lets the
-// checkpoints pass the facts that were read.
-func (b *batch) commit(ctx context.Context, advance bool) error {
-	if len(b.touched) == 0 {
-		return nil
-	}
-	s := b.session
-	for _, st := range b.touched {
-		facts := st.facts
-		if advance {
-			facts = max(st.pending, st.facts)
-		}
-		data, err := wire.Encode(wire.Checkpoint{Facts: facts, Now: s.now, Protocol: s.hash, Worker: s.cfg.Worker})
-		if err != nil {
-			return err
-		}
-		m := &nats.Msg{Subject: wire.Checkpoints(st.Name), Data: data, Header: nats.Header{}}
-		m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-		if !s.cfg.WithoutFence {
-			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(st.fence, 10))
-		}
-		b.msgs = append(b.msgs, m)
-	}
-	last, err := publishBatch(ctx, s.cfg.JetStream, b.msgs)
-	if err != nil {
-		s.cfg.Metrics.fenced.Inc()
-		return fmt.Errorf("commit of %d messages refused: %w", len(b.msgs), err)
-	}
-	s.cfg.Metrics.commits.Inc()
-	for i, st := range b.touched {
-		st.fence = last - uint64(len(b.touched)-1-i)
-		if advance {
-			st.facts = max(st.pending, st.facts)
-		}
-	}
-	s.idle = 0
-	b.msgs, b.size, b.touched = nil, 0, nil
-	return nil
-}
-
-// timers are the instants at which patients must be evaluated again. An entry that no longer says what its patient says is stale and skipped.
-type timers struct {
-	heap timerHeap
-}
-
-type timer struct {
-	at      time.Time
-	patient *site.Patient
-	site    *watched
-}
-
-// set follows the patient's Next.
-func (t *timers) set(p *site.Patient, st *watched) {
-	if !p.Next.IsZero() {
-		heap.Push(&t.heap, timer{p.Next, p, st})
-	}
-}
-
-// next is the first instant that still counts.
-func (t *timers) next() (time.Time, bool) {
-	for len(t.heap) > 0 {
-		if top := t.heap[0]; top.patient.Next.Equal(top.at) {
-			return top.at, true
-		}
-		heap.Pop(&t.heap)
-	}
-	return time.Time{}, false
-}
-
-// due takes out the timers that have come.
-func (t *timers) due(now time.Time) []timer {
-	var due []timer
-	for {
-		at, ok := t.next()
-		if !ok || at.After(now) {
-			return due
-		}
-		due = append(due, heap.Pop(&t.heap).(timer))
-	}
-}
-
-type timerHeap []timer
-
-func (h timerHeap) Len() int           { return len(h) }
-func (h timerHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h timerHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *timerHeap) Push(x any)        { *h = append(*h, x.(timer)) }
-func (h *timerHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return last
 }
