@@ -43,7 +43,7 @@ func NewAggregate(cfg AggregateConfig) *Aggregate { return &Aggregate{cfg} }
 // that its asOf says that somebody still looks.
 const (
 	publishEvery = time.Second
-	refreshEvery = 10 * time.Second
+	refreshEvery = 5 * time.Second
 )
 
 // Run works until ctx ends, and then returns nil.

@@ -1,5 +1,333 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
 
-func newDemo() *cobra.Command { return &cobra.Command{Use: "demo"} }
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/trialwatch/trialwatch/consumers"
+	"github.com/trialwatch/trialwatch/consumers/wire"
+	"github.com/trialwatch/trialwatch/internal/app"
+	"github.com/trialwatch/trialwatch/internal/feed"
+	"github.com/trialwatch/trialwatch/internal/sim"
+	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/aggregate"
+	"github.com/trialwatch/trialwatch/rules/alert"
+)
+
+// demoFlags are the flags of demo.
+type demoFlags struct {
+	lasts  time.Duration
+	seed   uint64
+	speed  float64
+	listen string
+}
+
+const (
+	demoSpeed = 4 * 3600            // four hours a second
+	demoSpan  = 16 * 24 * time.Hour // what a demo of a given length shows: from the day before the first infusion to the end of the last low-dose course
+	demoTick  = 40 * time.Millisecond
+	// demoLead is how far, in real time, the feed runs ahead of the system's clock. In fast motion the few milliseconds on the way would otherwise
+	// be hours of silence.
+	demoLead = 300 * time.Millisecond
+)
+
+func newDemo() *cobra.Command {
+	var f demoFlags
+	c := &cobra.Command{
+		Use:   "demo [--for 60s] [--seed N] [--speed X] [--listen ADDR]",
+		Short: "Watch a simulated trial: everything real but the patients",
+		Long: `demo runs the whole system with a broker of its own in a temporary folder, and sends it a simulated cohort as FHIR
+JSON, in fast motion: late, corrected, repeated, misdirected and broken messages too. Alerts scroll by here; the
+page, whose address is printed, shows the aggregates by arm. Nothing is left behind.`,
+		Example: `  trialwatch demo
+  trialwatch demo --for 60s --seed 7`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case f.lasts < 0:
+				return usageError{errors.New("--for: want a positive time such as 60s")}
+			case f.speed < 0 || c.Flags().Changed("speed") && f.speed == 0:
+				return usageError{errors.New("--speed: want a positive number")}
+			case f.speed == 0 && f.lasts > 0:
+				f.speed = demoSpan.Seconds() / f.lasts.Seconds()
+			case f.speed == 0:
+				f.speed = demoSpeed
+			}
+			return runDemo(c, f, c.Flags().Changed("listen"))
+		},
+	}
+	c.Flags().DurationVar(&f.lasts, "for", 0, "end after this time (default: run until interrupted)")
+	c.Flags().Uint64Var(&f.seed, "seed", 1, "another seed is another cohort")
+	c.Flags().Float64Var(&f.speed, "speed", 0, "how many times faster than life (default: 14400; with --for, what shows sixteen days)")
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "address of the page; where it is taken, another port is")
+	return c
+}
+
+func runDemo(c *cobra.Command, f demoFlags, listenFixed bool) error {
+	ctx, cancel := until(c.Context(), f.lasts)
+	defer cancel()
+	ps, err := loadProtocols(c.ErrOrStderr(), nil)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "trialwatch-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+
+	proto := ps[0]
+	day0 := time.Date(2026, 2, 16, 0, 0, 0, 0, proto.Zone)
+	cohort := sim.Cohort(sim.Config{Seed: f.seed, Day0: day0})
+	origin := day0.Add(-6 * time.Hour) // what came before is sent at once
+
+	o := app.DefaultOptions()
+	o.DataDir, o.Protocols, o.Unsynced, o.Demo, o.TrustReceivedAt = dir, ps, true, true, true
+	o.Listen = f.listen
+	o.Logger = zerolog.New(zerolog.ConsoleWriter{Out: c.ErrOrStderr(), TimeFormat: time.TimeOnly}).Level(zerolog.ErrorLevel)
+	clock := consumers.NewClock(origin, f.speed) // of the feed
+	o.Clock = consumers.NewClock(origin.Add(-time.Duration(f.speed*float64(demoLead))), f.speed)
+	a, err := startDemo(ctx, o, listenFixed)
+	if err != nil {
+		return err
+	}
+	screen := &screen{w: c.OutOrStdout(), colour: terminal(c.OutOrStdout()) && os.Getenv("NO_COLOR") == "", zone: proto.Zone, panels: map[string][]byte{}, open: map[string]alert.Event{}}
+	screen.say(`%s
+%s
+  %d patients in two arms, simulated · seed %d · one second is %s of the trial
+  page    %s   (aggregates by arm, latest alerts, live)
+  broker  %s   (embedded; nothing is left behind)
+`, screen.paint(bold, "trialwatch demo"), proto.Title, patientsOf(cohort), f.seed, (time.Duration(f.speed * float64(time.Second))).Round(time.Minute), screen.paint(bold, "http://"+a.Addr()), a.Access().URL)
+
+	run, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = consumers.FollowAlerts(run, a.JetStream(), o.Logger, true, screen.alert)
+	})
+	wg.Go(func() {
+		_ = consumers.Follow(run, a.JetStream(), o.Logger, wire.StreamAggregates, "aggregates.>", screen.panel)
+	})
+	sent, err := play(run, a.JetStream(), clock, cohort, screen)
+	if err == nil && sent == len(cohort) && ctx.Err() == nil {
+		screen.say("The cohort has come to its end. The page stays until you press Ctrl-C.\n")
+	}
+	if err == nil {
+		err = a.Wait(ctx)
+	} else {
+		err = errors.Join(err, a.Stop())
+	}
+	stop()
+	wg.Wait()
+	if err != nil {
+		return err
+	}
+	return screen.end(sent)
+}
+
+// startDemo starts the app, on any free port if the usual one is taken and nobody asked for it.
+func startDemo(ctx context.Context, o app.Options, listenFixed bool) (*app.App, error) {
+	for {
+		a, err := app.New(o)
+		if err != nil {
+			return nil, err
+		}
+		if err = a.Start(ctx); err == nil {
+			return a, nil
+		}
+		_ = a.Stop()
+		if listenFixed || o.Listen == "127.0.0.1:0" {
+			return nil, err
+		}
+		o.Listen = "127.0.0.1:0"
+	}
+}
+
+func patientsOf(cohort []sim.Event) int {
+	n := 0
+	for _, e := range cohort {
+		if e.Type == "ResearchSubject" {
+			n++
+		}
+	}
+	return n
+}
+
+// play publishes events when the clock reaches their receipt, until ctx ends, and returns how many it has sent.
+func play(ctx context.Context, js jetstream.JetStream, clock consumers.Clock, cohort []sim.Event, screen *screen) (sent int, err error) {
+	day := ""
+	for sent < len(cohort) {
+		now := clock.Now()
+		if d := now.In(screen.zone).Format("Mon 2 Jan"); d != day {
+			if day = d; sent > 0 {
+				screen.day(day)
+			}
+		}
+		var batch []*nats.Msg
+		for ; sent < len(cohort) && !cohort[sent].At.After(now); sent++ {
+			e := cohort[sent]
+			m := &nats.Msg{Subject: wire.FHIR(feed.DefaultSite, e.Type), Data: e.Data, Header: nats.Header{}}
+			m.Header.Set(wire.HeaderReceivedAt, e.At.Format(time.RFC3339Nano))
+			batch = append(batch, m)
+			if e.Note != "" && day != "" {
+				screen.note(e)
+			}
+		}
+		if err := consumers.PublishAll(ctx, js, batch); err != nil && ctx.Err() == nil {
+			return sent, fmt.Errorf("publish: %w", err)
+		}
+		if sent == len(cohort) {
+			return sent, nil
+		}
+		select {
+		case <-ctx.Done():
+			return sent, nil
+		case <-time.After(max(clock.Until(cohort[sent].At), demoTick)):
+		}
+	}
+	return sent, nil
+}
+
+// screen is the terminal of a demo.
+type screen struct {
+	w      io.Writer
+	colour bool
+	zone   *time.Location
+
+	mu     sync.Mutex
+	panels map[string][]byte
+	open   map[string]alert.Event
+	told   int
+	quiet  int // told, but not worth a line: routine changes of expected toxicity
+}
+
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "1;31"
+	yellow = "33"
+	green  = "32"
+)
+
+func (s *screen) paint(style, text string) string {
+	if !s.colour {
+		return text
+	}
+	return "\033[" + style + "m" + text + "\033[0m"
+}
+
+func (s *screen) say(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(s.w, format, args...)
+}
+
+// alert prints a transition that somebody would be told of.
+func (s *screen) alert(data []byte) error {
+	e, err := readAlert(data)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told++
+	same := e.Transition == alert.Updated && s.open[e.Alert].Message == e.Message
+	if s.open[e.Alert] = e; e.Status != rules.Open || e.Transition == alert.Retracted {
+		delete(s.open, e.Alert)
+	}
+	if e.Urgency == rules.Log && e.Transition != alert.Retracted || !e.Material || same {
+		s.quiet++
+		return nil
+	}
+	style := map[rules.Urgency]string{rules.Urgent: red, rules.Prompt: yellow}[e.Urgency]
+	switch e.Transition {
+	case alert.Resolved, alert.Retracted:
+		style = green
+	}
+	what := e.Message
+	if e.Transition == alert.Retracted {
+		what = "taken back: " + e.Message
+	}
+	fmt.Fprintf(s.w, "%s  %s  %s  %-5s  %s\n", e.At.In(s.zone).Format("02 Jan 15:04"), s.paint(style, fmt.Sprintf("%-9s %-7s", e.Transition, e.Urgency)),
+		e.Subject, e.Arm, what)
+	return nil
+}
+
+// note prints what is odd about a message that is being sent.
+func (s *screen) note(e sim.Event) {
+	s.say("%s\n", s.paint(dim, fmt.Sprintf("%s  feed: %s", e.At.In(s.zone).Format("02 Jan 15:04"), e.Note)))
+}
+
+func (s *screen) panel(data []byte) error {
+	var p aggregate.Panel
+	if err := json.Unmarshal(data, &p); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.panels[p.Name] = data
+	return nil
+}
+
+// day prints where the arms stand at the beginning of a day.
+func (s *screen) day(day string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	toxicity, _ := entries[aggregate.ToxicityEntry](s.panels[aggregate.Toxicity])
+	exposure, _ := entries[aggregate.ExposureEntry](s.panels[aggregate.Exposure])
+	var arms []string
+	for i, t := range toxicity {
+		if t.Arm == "" || i >= len(exposure) {
+			continue
+		}
+		fn := "0"
+		for _, term := range t.Terms {
+			if term.Term == "Febrile neutropenia" {
+				fn = fmt.Sprint(term.Any.N)
+			}
+		}
+		line := fmt.Sprintf("%s  febrile neutropenia %s/%d", t.Arm, fn, t.N)
+		for _, r := range exposure[i].Regimens {
+			line += fmt.Sprintf(", IL-2 given %d, held %d, missed %d", r.Total.Given, r.Total.Held, r.Total.Missed)
+		}
+		arms = append(arms, line)
+	}
+	if len(arms) == 0 {
+		return // nothing is published yet
+	}
+	fmt.Fprintf(s.w, "%s\n", s.paint(bold, fmt.Sprintf("── %-10s  %s", day, strings.Join(arms, "   │   "))))
+}
+
+// end prints the aggregates by arm and what was told.
+func (s *screen) end(sent int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(s.w, "\n%s\n\n", s.paint(bold, "Where the trial stands"))
+	for _, name := range []string{aggregate.Enrolment, aggregate.Toxicity, aggregate.Exposure, aggregate.Deviations} {
+		if body := s.panels[name]; body != nil {
+			if err := printTable(s.w, body); err != nil {
+				return err
+			}
+		}
+	}
+	urgent := 0
+	for _, e := range s.open {
+		if e.Urgency == rules.Urgent {
+			urgent++
+		}
+	}
+	_, err := fmt.Fprintf(s.w, "%d FHIR messages sent, %d alert transitions told (%d of them for the log or only of detail, not shown above), %d alerts open, %d of them urgent.\n",
+		sent, s.told, s.quiet, len(s.open), urgent)
+	return err
+}

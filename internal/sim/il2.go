@@ -26,7 +26,7 @@ func (p *patient) everyEightHours() {
 			p.held(due, true)
 			due = due.Add(8 * time.Hour)
 			continue
-		case slot > 1 && n < 4:
+		case slot > 1 && n < 2:
 			p.held(due, false)
 			due = due.Add(8 * time.Hour)
 			continue

@@ -13,6 +13,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -116,7 +117,7 @@ func (p *patient) send(r resource, at time.Time, delay time.Duration) {
 		if !p.cfg.Clean && p.IntN(40) == 0 {
 			delay = time.Duration(60+p.IntN(300)) * time.Minute
 			if delay > 3*time.Hour {
-				note = fmt.Sprintf("%s of %s arrives %s late", what(r), p.subject, delay.Round(time.Minute))
+				note = fmt.Sprintf("%s of %s arrives %d h %02d min late", what(r), p.subject, int(delay.Hours()), int(delay.Minutes())%60)
 			}
 		}
 	}
@@ -136,9 +137,9 @@ func (p *patient) version(r resource, n int, received time.Time, note string) {
 func what(r resource) string {
 	switch {
 	case r.Medication != nil:
-		return "a dose of " + r.Medication.Text
+		return "a dose (" + r.Medication.Text + ")"
 	case r.Code != nil:
-		return "a result of " + r.Code.Text
+		return "a result (" + strings.ToLower(r.Code.Text) + ")"
 	}
 	return "a " + r.ResourceType
 }
