@@ -1,0 +1,271 @@
+package web
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/aggregate"
+	"github.com/trialwatch/trialwatch/rules/alert"
+)
+
+// view is what the templates show.
+type view struct {
+	Title, StudyTitle string
+	Demo              bool
+	AsOf              string
+	Protocol          string
+	Arms              []column
+	Sections          []section
+	Attention         []alertRow // open, urgent first
+	OpenCount         int
+	Latest            []alertRow // newest first
+	Told              int
+	Sites             []siteRow
+}
+
+// column is an arm, or all of them.
+type column struct{ ID, Title string }
+
+// section is one table of the aggregates: a row a measure, a column an arm.
+type section struct {
+	Title, Note string
+	Rows        []row
+}
+
+type row struct {
+	Label string
+	Sub   bool // belongs to the row above
+	Cells []cell
+}
+
+// cell is a figure, and below it what qualifies it. Share, 0 to 100, draws a bar; a negative one draws none.
+type cell struct {
+	Main, Sub string
+	Share     float64
+}
+
+type alertRow struct {
+	Time, Transition, Urgency, Subject, Arm, Message, Reason string
+}
+
+type siteRow struct {
+	Site, LastEvent, Facts, NotRelevant, DeadLetters string
+}
+
+const (
+	notKnown = "NA"
+	clock    = "2 Jan 15:04"
+)
+
+// view makes the page's content, and returns what will be closed when it is out of date.
+func (h *Hub) view() (view, <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	v := view{Title: cmp.Or(h.opts.Title, "trialwatch"), StudyTitle: h.opts.StudyTitle, Demo: h.opts.Demo, OpenCount: len(h.open), Told: h.told}
+	var asOf time.Time
+	for _, p := range h.panels {
+		if p.AsOf.After(asOf) {
+			asOf = p.AsOf
+		}
+		v.Protocol = fmt.Sprintf("%s %s", p.Study, p.Protocol.Version)
+	}
+	if !asOf.IsZero() {
+		v.AsOf = asOf.In(h.opts.Zone).Format("Mon 2 Jan 2006 15:04 MST")
+	}
+	v.enrolment(h.panels[aggregate.Enrolment], h.opts.ArmTitles)
+	v.toxicity(h.panels[aggregate.Toxicity])
+	v.exposure(h.panels[aggregate.Exposure])
+	v.deviations(h.panels[aggregate.Deviations])
+	for _, s := range h.panels[aggregate.Feed].Sites {
+		r := siteRow{Site: s.Site, LastEvent: notKnown, Facts: fmt.Sprint(s.Facts), NotRelevant: notKnown, DeadLetters: fmt.Sprint(s.DeadLetters)}
+		if !s.LastEvent.IsZero() {
+			r.LastEvent = s.LastEvent.In(h.opts.Zone).Format(clock)
+		}
+		if s.NotRelevant != nil {
+			r.NotRelevant = fmt.Sprint(*s.NotRelevant)
+		}
+		v.Sites = append(v.Sites, r)
+	}
+	v.attention(h)
+	for _, e := range slices.Backward(h.latest) {
+		if len(v.Latest) == latestAlerts {
+			break
+		}
+		v.Latest = append(v.Latest, h.row(e, e.At))
+	}
+	return v, h.changed
+}
+
+// attention lists what is open and urgent or prompt, the most urgent and newest first.
+func (v *view) attention(h *Hub) {
+	var es []alert.Event
+	for _, e := range h.open {
+		if e.Urgency == rules.Urgent || e.Urgency == rules.Prompt {
+			es = append(es, e)
+		}
+	}
+	slices.SortFunc(es, func(a, b alert.Event) int {
+		return cmp.Or(-strings.Compare(string(a.Urgency), string(b.Urgency)), b.Onset.Compare(a.Onset), strings.Compare(a.Alert, b.Alert))
+	})
+	for _, e := range es {
+		v.Attention = append(v.Attention, h.row(e, e.Onset))
+	}
+}
+
+func (h *Hub) row(e alert.Event, at time.Time) alertRow {
+	r := alertRow{
+		Time: at.In(h.opts.Zone).Format(clock), Transition: string(e.Transition), Urgency: string(e.Urgency), Subject: e.Subject, Arm: e.Arm, Message: e.Message,
+	}
+	if e.Transition == alert.Retracted {
+		r.Reason = "taken back: " + e.Reason
+	}
+	return r
+}
+
+// decode reads the arms of a panel and the total, which names no arm.
+func decode[E any](p aggregateBody) []E {
+	var body struct {
+		Arms []E `json:"arms"`
+		All  E   `json:"all"`
+	}
+	if p.data == nil || json.Unmarshal(p.data, &body) != nil {
+		return nil
+	}
+	return append(body.Arms, body.All)
+}
+
+// table makes a section of rows that are found by label in any of the columns, in the order in which they are first met.
+type table struct {
+	section
+	columns int
+	index   map[string]int
+}
+
+func newTable(title, note string, columns int) *table {
+	return &table{section: section{Title: title, Note: note}, columns: columns, index: map[string]int{}}
+}
+
+func (t *table) set(label string, sub bool, column int, c cell) {
+	i, ok := t.index[label]
+	if !ok {
+		i = len(t.Rows)
+		t.index[label] = i
+		cells := make([]cell, t.columns)
+		for j := range cells {
+			cells[j] = cell{Main: "0", Share: -1}
+		}
+		t.Rows = append(t.Rows, row{Label: label, Sub: sub, Cells: cells})
+	}
+	t.Rows[i].Cells[column] = c
+}
+
+func count(n int) cell { return cell{Main: fmt.Sprint(n), Share: -1} }
+
+func proportion(p aggregate.Proportion) cell {
+	if p.Percent == nil {
+		return cell{Main: fmt.Sprintf("%d/%d", p.N, p.Of), Sub: notKnown, Share: -1}
+	}
+	return cell{Main: fmt.Sprintf("%d/%d (%.1f %%)", p.N, p.Of, *p.Percent), Sub: fmt.Sprintf("95 %% CI %.1f–%.1f", *p.Low, *p.High), Share: *p.Percent}
+}
+
+// nobody is a measure that an arm's entry leaves out because it has none.
+func nobody(of int) cell { return proportion(aggregate.NewProportion(0, of)) }
+
+func quantile(q aggregate.Quantile) cell {
+	if q.Median == nil {
+		return cell{Main: notKnown, Share: -1}
+	}
+	limit := func(v *float64) string {
+		if v == nil {
+			return notKnown
+		}
+		return fmt.Sprintf("%g", *v)
+	}
+	return cell{Main: fmt.Sprintf("%g (%g–%g)", *q.Median, *q.Min, *q.Max), Sub: fmt.Sprintf("95 %% CI %s–%s, of %d", limit(q.Low), limit(q.High), q.Of), Share: -1}
+}
+
+func (v *view) enrolment(p aggregateBody, titles map[string]string) {
+	entries := decode[aggregate.EnrolmentEntry](p)
+	t := newTable("Patients", "", len(entries))
+	for i, e := range entries {
+		v.Arms = append(v.Arms, column{cmp.Or(e.Arm, "All"), titles[e.Arm]})
+		t.set("Enrolled", false, i, count(e.Enrolled))
+		t.set("Treated", false, i, count(e.Treated))
+		t.set("On study", false, i, count(e.OnStudy))
+		t.set("Off study", false, i, count(e.OffStudy))
+	}
+	v.add(t)
+}
+
+func (v *view) toxicity(p aggregateBody) {
+	entries := decode[aggregate.ToxicityEntry](p)
+	t := newTable("Toxicity", "Patients, each counted once a term at the worst CTCAE grade, of all enrolled in the arm.", len(entries))
+	// The total names every term, so its order is the table's.
+	for _, e := range slices.Backward(entries) {
+		for _, term := range e.Terms {
+			for i := range entries {
+				t.set(term.Term, false, i, nobody(entries[i].N))
+				t.set(term.Term+", grade ≥ 3", true, i, nobody(entries[i].N))
+			}
+		}
+		break
+	}
+	for i, e := range entries {
+		for _, term := range e.Terms {
+			t.set(term.Term, false, i, proportion(term.Any))
+			t.set(term.Term+", grade ≥ 3", true, i, proportion(term.Ge3))
+		}
+	}
+	v.add(t)
+}
+
+func (v *view) exposure(p aggregateBody) {
+	entries := decode[aggregate.ExposureEntry](p)
+	t := newTable("Exposure", "Doses. Held and refused doses are accounted for; missed ones have no record. Doses a patient: median (range).", len(entries))
+	for i, e := range entries {
+		for _, r := range e.Regimens {
+			name := strings.ToUpper(r.Regimen)
+			if r.Regimen == "il2" {
+				name = "IL-2"
+			}
+			t.set(name+" doses a patient", false, i, quantile(r.Given))
+			t.set(name+" given", true, i, count(r.Total.Given))
+			t.set(name+" held", true, i, count(r.Total.Held))
+			t.set(name+" refused", true, i, count(r.Total.Refused))
+			t.set(name+" missed", true, i, count(r.Total.Missed))
+		}
+	}
+	v.add(t)
+}
+
+func (v *view) deviations(p aggregateBody) {
+	entries := decode[aggregate.DeviationsEntry](p)
+	t := newTable("Deviations", "Patients with at least one, of all enrolled in the arm.", len(entries))
+	names := map[string]string{
+		"dev.dose-missed": "Dose missed", "dev.dose-late": "Dose late", "dev.dose-early": "Dose early", "dev.dose-refused": "Dose refused",
+		"dev.dose-held-unsupported": "Dose held, no criterion in the data",
+	}
+	for i, e := range entries {
+		for _, r := range e.ByRule {
+			label := cmp.Or(names[r.Rule], r.Rule)
+			if _, ok := t.index[label]; !ok {
+				for j := range entries {
+					t.set(label, false, j, nobody(entries[j].N))
+				}
+			}
+			t.set(label, false, i, proportion(r.Patients))
+		}
+	}
+	v.add(t)
+}
+
+func (v *view) add(t *table) {
+	if len(t.Rows) > 0 {
+		v.Sections = append(v.Sections, t.section)
+	}
+}

@@ -1,0 +1,198 @@
+package web_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trialwatch/trialwatch/consumers/wire"
+	"github.com/trialwatch/trialwatch/deployments/protocols"
+	"github.com/trialwatch/trialwatch/internal/web"
+	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/aggregate"
+	"github.com/trialwatch/trialwatch/rules/alert"
+	"github.com/trialwatch/trialwatch/rules/protocol"
+)
+
+var onset = time.Date(2026, 2, 19, 20, 10, 0, 0, time.UTC)
+
+func event(id string, version int, transition alert.Transition, urgency rules.Urgency, message string) []byte {
+	status := rules.Open
+	if transition == alert.Resolved {
+		status = rules.Resolved
+	}
+	data, err := wire.Encode(wire.NewCloudEvent(alert.Event{
+		Kind: "alert", Alert: id, Transition: transition, Version: version, At: onset, Material: true, Reason: "Observation/anc-1 version 2",
+		Finding: rules.Finding{ID: id, Rule: "tox.febrile-neutropenia", Study: "til-il2", Site: "main", Subject: "S-001", Arm: "arm-1", Status: status, Urgency: urgency, Onset: onset, Message: message},
+	}))
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
+func panels(t *testing.T) [][]byte {
+	t.Helper()
+	data, err := protocols.FS.ReadFile(protocols.Shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := protocol.Parse(protocols.Shipped, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cohort []rules.Summary
+	for i := range 14 {
+		s := rules.Summary{Enrolled: true, Treated: true, Arm: []string{"arm-1", "arm-2"}[i%2]}
+		if i < 9 && i != 7 {
+			s.Toxicity = []rules.TermGrade{{Term: "Febrile neutropenia", Grade: 3, Episodes: 1}}
+		}
+		cohort = append(cohort, s)
+	}
+	var bodies [][]byte
+	for _, panel := range aggregate.Panels(p, cohort, []aggregate.SiteRow{{Site: "main", Facts: 12}}, onset) {
+		body, err := wire.Encode(panel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, body)
+	}
+	return bodies
+}
+
+func get(t *testing.T, h *web.Hub) (string, http.Header) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return w.Body.String(), w.Header()
+}
+
+func wantParts(t *testing.T, page string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page does not say %q", part)
+		}
+	}
+}
+
+func TestEmptyPageSaysThatItIsEmpty(t *testing.T) {
+	page, _ := get(t, web.NewHub(web.Options{Title: "trialwatch"}))
+	wantParts(t, page, "No aggregates yet", "Nothing urgent or prompt is open", "Nothing has been received")
+}
+
+// Without JavaScript the page holds everything too.
+func TestPageShowsArmsAndAlerts(t *testing.T) {
+	h := web.NewHub(web.Options{Title: "trialwatch", ArmTitles: map[string]string{"arm-1": "High-dose IL-2"}})
+	for _, body := range panels(t) {
+		if err := h.Panel(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Alert(event("a", 1, alert.Opened, rules.Urgent, "Febrile neutropenia grade 3. Review.")); err != nil {
+		t.Fatal(err)
+	}
+	page, _ := get(t, h)
+	wantParts(t, page, "High-dose IL-2", "5/7 (71.4 %)", "95 % CI 29.0–96.3", "3/7 (42.9 %)", "8/14 (57.1 %)", "Febrile neutropenia grade 3. Review.", "S-001", "1 open, 1 transitions told", ">NA<")
+}
+
+func TestWhatHasEndedNeedsNoLook(t *testing.T) {
+	for _, end := range []alert.Transition{alert.Resolved, alert.Retracted} {
+		h := web.NewHub(web.Options{})
+		for i, transition := range []alert.Transition{alert.Opened, end} {
+			if err := h.Alert(event("a", i+1, transition, rules.Urgent, "Febrile neutropenia.")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		page, _ := get(t, h)
+		wantParts(t, page, "Nothing urgent or prompt is open", "0 open, 2 transitions told", string(end))
+		if end == alert.Retracted {
+			wantParts(t, page, "taken back: Observation/anc-1 version 2")
+		}
+	}
+}
+
+// The message of an alert can carry text of the feed: a unit as it was sent. The page shows it and never runs it.
+func TestHostileTextIsShownNotRun(t *testing.T) {
+	h := web.NewHub(web.Options{})
+	if err := h.Alert(event("a", 1, alert.Opened, rules.Urgent, `unit "<script>alert(1)</script>"`)); err != nil {
+		t.Fatal(err)
+	}
+	page, header := get(t, h)
+	if strings.Contains(page, "<script>alert") {
+		t.Error("the page holds a script of the feed")
+	}
+	wantParts(t, page, "&lt;script&gt;alert(1)")
+	if csp := header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
+		t.Errorf("content security policy %q", csp)
+	}
+}
+
+func TestBrokenMessagesAreErrors(t *testing.T) {
+	h := web.NewHub(web.Options{})
+	if err := h.Panel([]byte("{")); err == nil {
+		t.Error("a broken panel is no error")
+	}
+	if err := h.Alert([]byte("{")); err == nil {
+		t.Error("a broken alert is no error")
+	}
+}
+
+// An open page is told of a change without asking.
+func TestStreamTellsChanges(t *testing.T) {
+	h := web.NewHub(web.Options{})
+	srv := httptest.NewServer(h.Handler())
+	defer srv.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+"/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got, want := res.Header.Get("Content-Type"), "text/event-stream"; got != want {
+		t.Errorf("content type %q, want %q", got, want)
+	}
+	lines := bufio.NewScanner(res.Body)
+	readTo := func(part string) {
+		t.Helper()
+		for lines.Scan() {
+			if line := lines.Text(); line != "" && !strings.HasPrefix(line, "data:") && !strings.HasPrefix(line, "event:") {
+				t.Fatalf("line %q is no part of an event", line)
+			} else if strings.Contains(line, part) {
+				return
+			}
+		}
+		t.Fatalf("the stream ended before %q: %v", part, lines.Err())
+	}
+	readTo("None yet")
+	if err := h.Alert(event("a", 1, alert.Opened, rules.Urgent, "told while the page is open")); err != nil {
+		t.Fatal(err)
+	}
+	readTo("told while the page is open")
+}
+
+// No panel that the page shows may carry a subject's name: an aggregate is about arms.
+func TestPanelsNameNoSubject(t *testing.T) {
+	for _, body := range panels(t) {
+		var p map[string]any
+		if err := json.Unmarshal(body, &p); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(body), "S-0") {
+			t.Errorf("panel %v names a subject", p["panel"])
+		}
+	}
+}
