@@ -109,6 +109,8 @@ func runDemo(c *cobra.Command, f demoFlags, listenFixed bool) error {
   %d patients in two arms, simulated · seed %d · one second is %s of the trial
   page    %s   (aggregates by arm, latest alerts, live)
   broker  %s   (embedded; nothing is left behind)
+  Below: alerts as they are told, what is odd in the feed, and the arms at midnight (FN: patients with febrile neutropenia).
+
 `, screen.paint(bold, "trialwatch demo"), proto.Title, patientsOf(cohort), f.seed, (time.Duration(f.speed * float64(time.Second))).Round(time.Minute), screen.paint(bold, "http://"+a.Addr()), a.Access().URL)
 
 	run, stop := context.WithCancel(ctx)
@@ -297,16 +299,16 @@ func (s *screen) day(day string) {
 				fn = fmt.Sprint(term.Any.N)
 			}
 		}
-		line := fmt.Sprintf("%s  febrile neutropenia %s/%d", t.Arm, fn, t.N)
+		line := fmt.Sprintf("%s  FN %s/%d", t.Arm, fn, t.N)
 		for _, r := range exposure[i].Regimens {
-			line += fmt.Sprintf(", IL-2 given %d, held %d, missed %d", r.Total.Given, r.Total.Held, r.Total.Missed)
+			line += fmt.Sprintf(", IL-2 %d given, %d held, %d missed", r.Total.Given, r.Total.Held, r.Total.Missed)
 		}
 		arms = append(arms, line)
 	}
 	if len(arms) == 0 {
 		return // nothing is published yet
 	}
-	fmt.Fprintf(s.w, "%s\n", s.paint(bold, fmt.Sprintf("── %-10s  %s", day, strings.Join(arms, "   │   "))))
+	fmt.Fprintf(s.w, "%s\n", s.paint(bold, fmt.Sprintf("── %-10s  %s", day, strings.Join(arms, "  │  "))))
 }
 
 // end prints the aggregates by arm and what was told.
@@ -327,7 +329,7 @@ func (s *screen) end(sent int) error {
 			urgent++
 		}
 	}
-	_, err := fmt.Fprintf(s.w, "%d FHIR messages sent, %d alert transitions told (%d of them for the log or only of detail, not shown above), %d alerts open, %d of them urgent.\n",
+	_, err := fmt.Fprintf(s.w, "%d FHIR messages sent. %d alert transitions told, %d of them for the log or only of detail and not shown above.\n%d alerts are open, %d of them urgent.\n",
 		sent, s.told, s.quiet, len(s.open), urgent)
 	return err
 }
