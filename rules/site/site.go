@@ -29,7 +29,7 @@ type Site struct {
 type resource struct {
 	timeline.Resource
 	ref      timeline.Ref
-	attached map[string]bool // patients whose timeline holds the versions
+	attached []string // patients whose timeline holds the versions: nearly always one
 }
 
 // Patient is one patient of a site.
@@ -62,7 +62,7 @@ func New(name string) *Site {
 func (s *Site) Apply(f *timeline.Fact) []*Patient {
 	r := s.resources[f.Ref]
 	if r == nil {
-		r = &resource{ref: f.Ref, attached: map[string]bool{}}
+		r = &resource{ref: f.Ref}
 		s.resources[f.Ref] = r
 	}
 	before := r.Latest()
@@ -94,11 +94,11 @@ func person(f *timeline.Fact) *timeline.Person {
 // that names somebody else as a void.
 func (s *Site) place(r *resource, f *timeline.Fact, changed map[string]bool) {
 	if id := f.Patient.Identity(); id != "" {
-		if to := s.resolve(id); !r.attached[to] {
+		if to := s.resolve(id); !slices.Contains(r.attached, to) {
 			s.attach(r, to, changed)
 		}
 	}
-	for to := range r.attached {
+	for _, to := range r.attached {
 		if s.patient(to).Timeline.Apply(s.asSeenBy(f, to)) {
 			changed[to] = true
 		}
@@ -106,7 +106,7 @@ func (s *Site) place(r *resource, f *timeline.Fact, changed map[string]bool) {
 }
 
 func (s *Site) attach(r *resource, to string, changed map[string]bool) {
-	r.attached[to] = true
+	r.attached = append(r.attached, to)
 	for _, v := range r.Versions() {
 		if s.patient(to).Timeline.Apply(s.asSeenBy(v, to)) {
 			changed[to] = true
@@ -250,7 +250,7 @@ func (s *Site) rejoin(ref timeline.Ref, before, after *timeline.Person, changed 
 	}
 	for _, r := range s.resources {
 		for id := range affected {
-			if r.attached[id] {
+			if slices.Contains(r.attached, id) {
 				moved[r] = true
 			}
 		}
@@ -260,12 +260,10 @@ func (s *Site) rejoin(ref timeline.Ref, before, after *timeline.Person, changed 
 		changed[id] = true
 	}
 	for r := range moved {
-		for id := range affected {
-			delete(r.attached, id)
-		}
+		r.attached = slices.DeleteFunc(r.attached, func(id string) bool { return affected[id] })
 		for _, v := range r.Versions() {
 			if id := v.Patient.Identity(); id != "" {
-				if to := s.resolve(id); !r.attached[to] {
+				if to := s.resolve(id); !slices.Contains(r.attached, to) {
 					s.attach(r, to, changed)
 				}
 			}
