@@ -1,0 +1,38 @@
+# make test is all that a change needs; the others look closer. Everything but Go and git is fetched by go itself.
+GOTESTSUM = go run gotest.tools/gotestsum@v1.13.0
+GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: test short build demo bench reliability race fuzz lint cover
+
+test: ## everything: static checks, unit, property, virtual-time and kill tests; what is skipped is named at the end
+	@test -z "$$(gofmt -l cmd consumers deployments fhir internal rules)" || { gofmt -l cmd consumers deployments fhir internal rules; echo "run gofmt -w on these"; exit 1; }
+	go vet ./...
+	$(GOTESTSUM) --format pkgname --hide-summary=output -- -timeout 15m ./...
+
+short: ## without the tests that start processes and kill them
+	go test -short ./...
+
+build: ## a static binary in dist/
+	CGO_ENABLED=0 go build -trimpath -o dist/trialwatch ./cmd/trialwatch
+
+demo:
+	go run ./cmd/trialwatch demo
+
+bench: ## with the ratio to google/fhir's own decoder in the same run
+	go test -run '^$$' -bench . -benchmem ./rules ./fhir ./internal/offline
+
+reliability: ## the promises, each with its figure and its negative control
+	go test -count=1 -v -run 'Kill|Queue|Restart|Missed|Shuffle|Permutation|External' ./rules ./consumers ./internal/app
+
+race:
+	go test -race -short ./rules/... ./consumers/... ./internal/web ./internal/offline
+
+fuzz: ## a minute for every byte boundary
+	go test -run '^$$' -fuzz FuzzDecode -fuzztime 60s ./fhir
+	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./rules/protocol
+
+lint:
+	$(GOLANGCI) run
+
+cover:
+	go test -short -coverprofile=dist/cover.out ./... && go tool cover -func=dist/cover.out | tail -1
