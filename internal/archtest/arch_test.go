@@ -1,0 +1,166 @@
+package archtest_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/trialwatch/trialwatch/"
+
+// pure is what the standard library offers to code without a world around it. regexp and encoding/json are pure; os, net, log and sync are not.
+var pure = []string{
+	"bytes", "cmp", "container/heap", "crypto/sha256", "embed", "encoding/binary", "encoding/hex", "encoding/json", "errors", "fmt", "io", "iter", "maps", "math",
+	"math/big", "math/bits", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
+}
+
+// folders lists what each folder may import besides the standard library (which is free unless core is set), and why no more. A folder that is not
+// listed is not judged; every folder that is must exist.
+var folders = []struct {
+	path string
+	core bool // only the pure part of the standard library, and no clock
+	may  []string
+	why  string
+}{
+	{"rules/decimal", true, nil, "numbers know nothing else"},
+	{"rules/timeline", true, []string{module + "rules/decimal"}, "facts are what everything else is about"},
+	{"rules/ctcae", true, []string{module + "rules/decimal"}, "criteria are data that a clinician can review without the engine"},
+	{
+		"rules/protocol", true,
+		[]string{module + "rules/decimal", module + "rules/ctcae", module + "rules/timeline", "github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text"},
+		"a protocol is data: it names criteria and concepts, and only it reads YAML",
+	},
+	{
+		"rules", true, []string{module + "rules/decimal", module + "rules/timeline", module + "rules/ctcae", module + "rules/protocol"},
+		"the same facts must give the same bytes: no I/O, no clock, no logger, no broker, no FHIR",
+	},
+	{"rules/alert", true, []string{module + "rules"}, "what to tell is a function of what was told and what is found"},
+	{"rules/site", true, []string{module + "rules"}, "who is who is a function of the facts"},
+	{"rules/aggregate", true, []string{module + "rules", "gonum.org/v1/gonum/stat/distuv"}, "a panel is a function of the patients' contributions"},
+	{
+		"fhir", false, []string{module + "rules/timeline", module + "rules/decimal", "github.com/google/fhir/go", "github.com/go-json-experiment/json", "github.com/goccy/go-yaml", "google.golang.org/protobuf"},
+		"fhir turns bytes into facts; it neither judges nor moves them",
+	},
+	{"consumers/wire", false, []string{module + "rules", "github.com/nats-io/nats.go"}, "the contract depends on what is published, not on how it is made"},
+	{
+		"consumers", false, []string{
+			module + "consumers/wire", module + "fhir", module + "rules", "github.com/nats-io/nats.go", "github.com/synadia-io/orbit.go", "github.com/rs/zerolog",
+			"github.com/prometheus/client_golang", "github.com/go-json-experiment/json",
+		},
+		"the stages do not know who starts them, nor the page",
+	},
+	{"internal/web", false, []string{module + "consumers/wire", module + "rules", "github.com/rs/zerolog"}, "the page shows published messages: no FHIR, no broker"},
+	{"internal/feed", false, nil, "reading lines knows no FHIR"},
+	{"internal/sim", false, nil, "a feed made by the code that reads it would never surprise it"},
+}
+
+// imports reads the source itself rather than asking the go command: the test cache sees every file that the verdict depends on.
+func imports(t *testing.T, root fs.FS, folder string, visit func(file string, f *ast.File)) {
+	t.Helper()
+	entries, err := fs.ReadDir(root, folder)
+	if err != nil {
+		t.Errorf("a rule names a folder that is gone: %v", err)
+		return
+	}
+	for _, e := range entries {
+		if e.IsDir() || path.Ext(e.Name()) != ".go" || strings.HasSuffix(e.Name(), "_test.go") {
+			continue
+		}
+		name := path.Join(folder, e.Name())
+		src, err := fs.ReadFile(root, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, src, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		visit(name, f)
+	}
+}
+
+func within(imp string, allowed []string) bool {
+	return slices.ContainsFunc(allowed, func(a string) bool { return imp == a || strings.HasPrefix(imp, a+"/") })
+}
+
+func TestImports(t *testing.T) {
+	root := os.DirFS("../..")
+	for _, folder := range folders {
+		imports(t, root, folder.path, func(file string, f *ast.File) {
+			for _, spec := range f.Imports {
+				imp, err := strconv.Unquote(spec.Path.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				first, _, _ := strings.Cut(imp, "/")
+				switch {
+				case strings.Contains(first, "."):
+					if !within(imp, folder.may) {
+						t.Errorf("%s imports %s: %s", file, imp, folder.why)
+					}
+				case folder.core && !slices.Contains(pure, imp):
+					t.Errorf("%s imports %s, which is not pure: %s", file, imp, folder.why)
+				}
+			}
+		})
+	}
+}
+
+// Time is an argument: below the consumers nobody asks a clock.
+func TestCoreReadsNoClock(t *testing.T) {
+	root := os.DirFS("../..")
+	clock := []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
+	for _, folder := range folders {
+		if !folder.core && folder.path != "fhir" {
+			continue
+		}
+		imports(t, root, folder.path, func(file string, f *ast.File) {
+			ast.Inspect(f, func(n ast.Node) bool {
+				if sel, ok := n.(*ast.SelectorExpr); ok {
+					if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "time" && slices.Contains(clock, sel.Sel.Name) {
+						t.Errorf("%s calls time.%s: now is an argument", file, sel.Sel.Name)
+					}
+				}
+				return true
+			})
+		})
+	}
+}
+
+// Only one package knows FHIR's model, so that its traps are handled in one place.
+func TestOnlyFHIRKnowsTheModel(t *testing.T) {
+	root := os.DirFS("../..")
+	var seen []string
+	err := fs.WalkDir(root, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		if strings.HasPrefix(d.Name(), ".") && p != "." {
+			return fs.SkipDir
+		}
+		imports(t, root, p, func(file string, f *ast.File) {
+			for _, spec := range f.Imports {
+				if strings.HasPrefix(spec.Path.Value, `"github.com/google/fhir/`) {
+					seen = append(seen, p)
+					if p != "fhir" {
+						t.Errorf("%s imports %s: only package fhir knows FHIR", file, spec.Path.Value)
+					}
+				}
+			}
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) == 0 {
+		t.Error("nobody imports google/fhir: the test looks in the wrong place")
+	}
+}
