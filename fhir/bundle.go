@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -12,13 +11,6 @@ import (
 
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
-
-// bundleLimits are of a Bundle as a whole: its entries are judged each by the limits of a resource.
-func bundleLimits(l Limits, size int) Limits {
-	l.ResourceBytes, l.StringBytes = size, size
-	l.Tokens, l.ArrayLen, l.Depth = size, size, l.Depth+4
-	return l
-}
 
 // bundleEntry is one entry, unparsed.
 type bundleEntry struct {
@@ -30,32 +22,19 @@ type bundleEntry struct {
 	problem  *problem
 }
 
-// entries reads a Bundle. ok is false if the data are no Bundle.
+// entries reads a Bundle. ok is false if the data are no Bundle. Only the members of the Bundle and of its entries are checked here: what is
+// wrong within a resource, down to a key that stands there twice, is its own entry's problem.
 func entries(data []byte, lim Limits) (list []bundleEntry, doc *document, ok bool) {
 	if !bytes.Contains(data[:min(len(data), 1<<20)], []byte(`"Bundle"`)) {
 		return nil, nil, false
 	}
-	doc, p := scan(data, bundleLimits(lim, len(data)), len(data))
+	doc, p := shallow(data)
 	if p != nil || str(doc.get("resourceType")) != "Bundle" {
 		return nil, nil, false
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(doc.get("entry")))
-	if dec.PeekKind() != '[' {
-		return nil, doc, true
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, doc, true
-	}
-	for dec.PeekKind() != ']' {
-		raw, err := dec.ReadValue()
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				list = append(list, bundleEntry{problem: syntaxProblem(err)})
-			}
-			break
-		}
+	for raw := range elements(doc.get("entry")) {
 		e := bundleEntry{}
-		entry, p := scan(bytes.Clone(raw), bundleLimits(lim, len(raw)), len(raw))
+		entry, p := shallow(raw)
 		if p != nil {
 			e.problem = p
 			list = append(list, e)
@@ -96,15 +75,15 @@ func (d *Decoder) bundle(m Message, data []byte) ([]Outcome, bool) {
 		e := &list[i]
 		entry := m
 		switch {
+		case e.method == "DELETE": // first: a void is honoured whatever is wrong with a resource sent along
+			if f := d.deleted(e, entry, received); f != nil {
+				out = append(out, Outcome{Kind: Accepted, Fact: f, Ref: f.Ref, Entry: i, Raw: []byte(e.url), ReceivedAt: f.ReceivedAt})
+			}
 		case e.problem != nil:
 			if entry.ReceivedAt.IsZero() {
 				entry.ReceivedAt = received
 			}
-			out = append(out, d.deadLetter(&head{}, entry, e.problem, e.resource, i))
-		case e.method == "DELETE":
-			if f := d.deleted(e, entry, received); f != nil {
-				out = append(out, Outcome{Kind: Accepted, Fact: f, Ref: f.Ref, Entry: i, Raw: []byte(e.url), ReceivedAt: f.ReceivedAt})
-			}
+			out = append(out, d.deadLetter(&head{}, r, entry, e.problem, e.resource, i))
 		case e.doc != nil:
 			own := *r
 			out = append(out, d.resource(entry, e.doc, e.resource, i, &own, received))
@@ -132,6 +111,9 @@ func (d *Decoder) deleted(e *bundleEntry, m Message, received time.Time) *timeli
 		}
 	}
 	f := &timeline.Fact{Ref: timeline.Ref{Type: kind, ID: id}, State: timeline.Void, ReceivedAt: m.ReceivedAt, Site: m.Site}
+	if kind == "Patient" {
+		f.Patient = timeline.Patient{Reference: f.Ref.String()}
+	}
 	// A DELETE has no version of its own: it is as new as its receipt.
 	f.Version = timeline.Version{LastUpdated: m.ReceivedAt, Digest: digestOf([]byte(`"DELETE ` + url + `"`))}
 	return f
@@ -168,7 +150,7 @@ func Split(data []byte, lim Limits) ([]Part, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	list, _, ok := entries(data, lim)
 	if !ok {
-		doc, p := scan(data, bundleLimits(lim, len(data)), len(data))
+		doc, p := shallow(data)
 		if p != nil {
 			return nil, fmt.Errorf("%s: %s", p.reason, p.detail)
 		}
