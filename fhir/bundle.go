@@ -80,6 +80,10 @@ func (d *Decoder) bundle(m Message, data []byte) ([]Outcome, bool) {
 				out = append(out, Outcome{Kind: Accepted, Fact: f, Ref: f.Ref, Entry: i, Raw: []byte(e.url), ReceivedAt: f.ReceivedAt})
 			}
 		case e.problem != nil:
+			if o, ok := unread(entry, e.problem, e.resource, i, received); ok {
+				out = append(out, o)
+				continue
+			}
 			if entry.ReceivedAt.IsZero() {
 				entry.ReceivedAt = received
 			}
@@ -90,6 +94,11 @@ func (d *Decoder) bundle(m Message, data []byte) ([]Outcome, bool) {
 		}
 	}
 	if len(out) == 0 {
+		if !m.ReceivedAt.IsZero() {
+			received = m.ReceivedAt
+		} else if received.IsZero() {
+			received = time.Unix(0, 0).UTC()
+		}
 		out = append(out, Outcome{Ref: timeline.Ref{Type: "Bundle"}, Entry: -1, Raw: data, ReceivedAt: received})
 	}
 	return out, true

@@ -30,6 +30,7 @@ func TestBundleEntriesAreJudgedAlone(t *testing.T) {
 		{"too many elements", entryOf(add(observation, `"extension":[0`+strings.Repeat(",0", 2000)+`]`)), "dead letter too-complex"},
 		{"too long a string", entryOf(add(observation, `"language":"`+strings.Repeat("x", 64<<10+1)+`"`)), "dead letter too-large"},
 		{"too large", entryOf(add(observation, `"note":["`+strings.Repeat("x", 256<<10)+`"]`)), "dead letter too-large"},
+		{"too large, and of a type that nothing reads", entryOf(`{"resourceType":"Binary","data":"` + strings.Repeat("x", 256<<10) + `"}`), "not relevant"},
 		{"no object", entryOf("[]"), "dead letter not-fhir"},
 		{"null", entryOf("null"), "dead letter not-fhir"},
 		{"a type that R4 has not", entryOf(with(observation, "Observation", "Observations")), "dead letter not-fhir"},
@@ -163,6 +164,7 @@ func TestReceipt(t *testing.T) {
 		{"period", with(noMeta, `"effectiveDateTime":"2026-02-20T06:00:00-06:00"`, `"effectivePeriod":{"start":"2026-02-20T05:00:00-06:00"}`), "2026-02-20T11:00:00Z"},
 		{"nothing", `{"resourceType":"Encounter"}`, "1970-01-01T00:00:00Z"},
 		{"nothing that can be read", "{", "1970-01-01T00:00:00Z"},
+		{"a Bundle of nothing", `{"resourceType":"Bundle"}`, "1970-01-01T00:00:00Z"},
 		{"the Bundle's timestamp", bundleOf(entryOf(noMeta)), "2026-02-20T13:00:00Z"},
 		{"the Bundle's lastUpdated", add(bundleOf(entryOf(noMeta)), `"meta":{"lastUpdated":"2026-02-20T14:00:00Z"}`), "2026-02-20T14:00:00Z"},
 		{"the entry's lastUpdated", bundleOf(entryOf(observation)), "2026-02-20T12:05:00Z"},
@@ -179,6 +181,11 @@ func TestReceipt(t *testing.T) {
 	for _, o := range d.Decode(fhir.Message{Data: []byte(bundleOf(entryOf(observation), entryOf("[]"))), Site: "main", ReceivedAt: at}) {
 		if !o.ReceivedAt.Equal(at) {
 			t.Errorf("got %s, want the receipt of the message", o.ReceivedAt)
+		}
+	}
+	for _, o := range d.Decode(fhir.Message{Data: []byte(bundleOf()), Site: "main", ReceivedAt: at}) {
+		if !o.ReceivedAt.Equal(at) {
+			t.Errorf("an empty Bundle: got %s, want the receipt of the message", o.ReceivedAt)
 		}
 	}
 }

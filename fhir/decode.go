@@ -22,9 +22,36 @@ func (d *Decoder) Decode(m Message) []Outcome {
 		}
 	}
 	if p != nil {
+		if o, ok := unread(m, p, data, -1, time.Time{}); ok {
+			return []Outcome{o}
+		}
 		return []Outcome{d.deadLetter(&head{}, nil, m, p, data, -1)}
 	}
 	return []Outcome{d.resource(m, doc, data, -1, &resolver{bases: d.cfg.BaseURLs}, time.Time{})}
+}
+
+// unread says that a resource is of a type that no rule reads, whatever else is wrong with it: a document of many megabytes is nobody's dead
+// letter. Only what is no JSON stays one, for its type cannot be trusted.
+func unread(m Message, p *problem, raw []byte, entry int, bundle time.Time) (Outcome, bool) {
+	if p.reason == ReasonNotJSON || p.reason == ReasonNotFHIR {
+		return Outcome{}, false
+	}
+	doc, p := shallow(raw)
+	if p != nil {
+		return Outcome{}, false
+	}
+	h := &head{doc: doc, ref: timeline.Ref{Type: str(doc.get("resourceType"))}}
+	if names, known := r4.types[h.ref.Type]; !known || names != nil {
+		return Outcome{}, false
+	}
+	if id := str(doc.get("id")); validID(id) {
+		h.ref.ID = id
+	}
+	out := Outcome{Ref: h.ref, Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
+	if out.ReceivedAt.IsZero() {
+		out.ReceivedAt = h.receivedAt(bundle)
+	}
+	return out, true
 }
 
 // resource judges one resource.

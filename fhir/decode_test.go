@@ -407,6 +407,10 @@ var jsonRows = []row{
 	{"resourceType in lower case", with(observation, `"Observation"`, `"observation"`), "dead letter not-fhir"},
 	{"resourceType a number", with(observation, `"Observation"`, `1`), "dead letter not-fhir"},
 	{"a type that no rule reads", `{"resourceType":"Encounter","id":"e1","status":"nonsense","colour":1}`, "not relevant"},
+	{"a document of many bytes", `{"resourceType":"DocumentReference","id":"d1","content":[{"attachment":{"data":"` + strings.Repeat("x", 300<<10) + `"}}]}`, "not relevant"},
+	{"a document with a key twice within", `{"resourceType":"DocumentReference","content":[{"a":1,"a":1}]}`, "not relevant"},
+	{"two types", `{"resourceType":"DocumentReference","content":[],"resourceType":"Observation"}`, "dead letter duplicate-key"},
+	{"a document that is no JSON", `{"resourceType":"DocumentReference","content":[}`, "dead letter not-json"},
 	{"Medication", `{"resourceType":"Medication","id":"m","code":{"text":"aldesleukin"}}`, "not relevant"},
 
 	{"a key twice", add(observation, `"status":"final"`), "dead letter duplicate-key"},
