@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"unicode"
+
 	codespb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/codes_go_proto"
 	dtpb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/datatypes_go_proto"
 	obspb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/resources/observation_go_proto"
@@ -138,7 +140,7 @@ func safeUnit(s string) string {
 		s = s[:40]
 	}
 	for _, c := range s {
-		if c < ' ' || c == 0x7f || c > 0x2fff || c == 0xfffd {
+		if !unicode.IsPrint(c) || c > 0x2fff {
 			return quote(s)
 		}
 	}

@@ -1,6 +1,7 @@
 package fhir_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -36,7 +37,11 @@ func quantity(value, unit, code string) string {
 	var b strings.Builder
 	b.WriteString(`,"valueQuantity":{"value":` + value)
 	if unit != "" {
-		fmt.Fprintf(&b, `,"unit":%q`, unit)
+		text, err := json.Marshal(unit)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintf(&b, `,"unit":%s`, text)
 	}
 	if code != "" {
 		fmt.Fprintf(&b, `,"system":"http://unitsofmeasure.org","code":%q`, code)
@@ -266,6 +271,24 @@ func TestPlausibleRangesAreClosed(t *testing.T) {
 			if r := resultOf(t, lab(tt.loinc, quantity(v, "", tt.code))); r.Problem != nil {
 				t.Errorf("%s %s %s: got problem %+v, want none", tt.loinc, v, tt.code, *r.Problem)
 			}
+		}
+	}
+}
+
+// What a fact shows of a value stays short and printable, however it was sent: it goes into alerts and terminals.
+func TestShownValuesAreShort(t *testing.T) {
+	for _, tt := range []struct{ value, unit, wantText, wantUnit string }{
+		{"0.45", "10*3/µL", "0.45", "10*3/µL"},
+		{"0.45", "K/uL\n", "0.45", `"K/uL?"`},
+		{"0.45", "K/uL\u202e", "0.45", `"K/uL???"`}, // turns the direction of what follows
+		{"0.45", strings.Repeat("x", 1000), "0.45", strings.Repeat("x", 40)},
+		{"0.45", strings.Repeat("µ", 1000), "0.45", strings.Repeat("µ", 20)},
+		{"0.45", "x" + strings.Repeat("µ", 1000), "0.45", `"x` + strings.Repeat("?", 39) + `"`},
+		{"0.45" + strings.Repeat("0", 1000), "K/uL", "0.45" + strings.Repeat("0", 60) + "…", "K/uL"},
+	} {
+		v := resultOf(t, lab(anc, quantity(tt.value, tt.unit, ""))).Value
+		if v.Text != tt.wantText || v.Unit != tt.wantUnit {
+			t.Errorf("%.20s %.20q: got %q %q, want %q %q", tt.value, tt.unit, v.Text, v.Unit, tt.wantText, tt.wantUnit)
 		}
 	}
 }
