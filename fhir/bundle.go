@@ -136,7 +136,9 @@ func fullURLs(list []bundleEntry) map[string]string {
 		if e.fullURL == "" || e.doc == nil {
 			continue
 		}
-		if kind, id := str(e.doc.get("resourceType")), str(e.doc.get("id")); kind != "" && id != "" {
+		kind, id := str(e.doc.get("resourceType")), str(e.doc.get("id"))
+		// A name goes into JSON as it is (Split), so it must not be able to end a string.
+		if _, known := r4.types[kind]; known && validID(id) && !strings.ContainsAny(id, `"\`) {
 			names[e.fullURL] = kind + "/" + id
 		}
 	}
@@ -186,19 +188,52 @@ func Split(data []byte, lim Limits) ([]Part, error) {
 				continue
 			}
 			parts = append(parts, Part{Type: "Bundle", Data: []byte(`{"resourceType":"Bundle","type":"history","entry":[{"request":{"method":"DELETE","url":` + string(url) + `}}]}`)})
-		case e.problem != nil:
-			parts = append(parts, Part{Err: fmt.Errorf("%s: %s", e.problem.reason, e.problem.detail)})
-		case e.doc != nil:
-			resource := e.resource
-			for from, to := range local {
-				resource = bytes.ReplaceAll(resource, []byte(`"`+from+`"`), []byte(`"`+to+`"`))
+		case e.resource == nil:
+			if e.problem != nil {
+				parts = append(parts, Part{Err: fmt.Errorf("%s: %s", e.problem.reason, e.problem.detail)})
 			}
-			p := Part{Type: str(e.doc.get("resourceType")), ID: str(e.doc.get("id")), Data: resource}
-			if p.Type == "" {
-				p = Part{Err: errors.New("no resourceType")}
+		default:
+			doc, p := e.doc, e.problem
+			if doc == nil {
+				// Too much of it, or broken within: the reader will say so, as long as its type can be told.
+				if doc, p = shallow(e.resource); p != nil {
+					parts = append(parts, Part{Err: fmt.Errorf("%s: %s", p.reason, p.detail)})
+					continue
+				}
 			}
-			parts = append(parts, p)
+			part := Part{Type: str(doc.get("resourceType")), ID: str(doc.get("id")), Data: rename(e.resource, local)}
+			if part.Type == "" {
+				part = Part{Err: errors.New("no resourceType")}
+			}
+			parts = append(parts, part)
 		}
 	}
 	return parts, nil
+}
+
+// rename replaces the strings that names knows, all of which begin with "urn:", in one pass: a Bundle may have thousands of both.
+func rename(resource []byte, names map[string]string) []byte {
+	var out []byte
+	rest := resource
+	for {
+		i := bytes.Index(rest, []byte(`"urn:`))
+		if i < 0 {
+			break
+		}
+		end := bytes.IndexByte(rest[i+1:], '"')
+		if end < 0 {
+			break
+		}
+		if to, ok := names[string(rest[i+1:i+1+end])]; ok {
+			out = append(append(out, rest[:i+1]...), to...)
+			rest = rest[i+1+end:]
+			continue
+		}
+		out = append(out, rest[:i+1]...)
+		rest = rest[i+1:]
+	}
+	if out == nil {
+		return resource
+	}
+	return append(out, rest...)
 }

@@ -246,7 +246,9 @@ func TestConcepts(t *testing.T) {
 func TestSplit(t *testing.T) {
 	const uuid = "urn:uuid:6f5b1a3e-0000-4000-8000-000000000001"
 	data := bundleOf(`{"fullUrl":"`+uuid+`","resource":`+patient+`}`, entryOf(with(observation, "Patient/p1", uuid)), entryOf(add(tilProcedure, `"id":"x"`)),
-		`{"request":{"method":"DELETE","url":"Observation/o9"}}`, entryOf(`{"id":"x"}`))
+		`{"request":{"method":"DELETE","url":"Observation/o9"}}`, entryOf(`{"id":"x"}`),
+		entryOf(with(observation, `"value":0.45`, `"value":45,"value":0.45`)), entryOf(with(observation, "Patient/p1", "urn:uuid:of-nobody")),
+		entryOf(`{"resourceType":"Binary","data":"`+strings.Repeat("x", 256<<10)+`"}`), "7", `{"fullUrl":"urn:x"}`)
 	parts, err := fhir.Split([]byte("\ufeff"+data), fhir.Limits{})
 	if err != nil {
 		t.Fatal(err)
@@ -265,9 +267,19 @@ func TestSplit(t *testing.T) {
 		"duplicate-key: an object has one key twice",
 		`Bundle/: void Observation/o9 of ""`,
 		"no resourceType",
+		"Observation/o1: dead letter duplicate-key", // for the reader to judge
+		"Observation/o1: " + with(anc045, "Patient/p1", "urn:uuid:of-nobody"),
+		"Binary/: not relevant",
+		"not-fhir: a resource is a JSON object",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+
+	// A name must not be able to end a string and add a member.
+	evil := `{"fullUrl":"` + uuid + `","resource":` + with(patient, `"p1"`, `"p1\",\"type\":\"Group"`) + `}`
+	if parts, err = fhir.Split([]byte(bundleOf(evil, entryOf(with(observation, "Patient/p1", uuid)))), fhir.Limits{}); err != nil || !strings.Contains(string(parts[1].Data), `{"reference":"`+uuid+`"}`) {
+		t.Errorf("got %+v, %v, want the reference as it was", parts, err)
 	}
 
 	if parts, err = fhir.Split([]byte(observation), fhir.Limits{}); err != nil || len(parts) != 1 || parts[0].Type != "Observation" || string(parts[0].Data) != observation {
