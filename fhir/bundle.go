@@ -18,6 +18,7 @@ type bundleEntry struct {
 	resource []byte
 	method   string
 	url      string
+	modified time.Time // response.lastModified: when the server did what the request says
 	doc      *document // of the resource; nil if it could not be read
 	problem  *problem
 }
@@ -47,6 +48,12 @@ func entries(data []byte, lim Limits) (list []bundleEntry, doc *document, ok boo
 		}
 		parse(entry.get("request"), &request)
 		e.method, e.url = request.Method, request.URL
+		var response struct {
+			LastModified string `json:"lastModified"`
+		}
+		if parse(entry.get("response"), &response) {
+			e.modified, _ = instant(response.LastModified)
+		}
 		if e.resource = entry.get("resource"); e.resource != nil {
 			e.doc, e.problem = prescan(e.resource, lim)
 		}
@@ -114,17 +121,22 @@ func (d *Decoder) deleted(e *bundleEntry, m Message, received time.Time) *timeli
 	if !ok || r4.types[kind] == nil || kind == "Bundle" || !validID(id) {
 		return nil
 	}
-	if m.ReceivedAt.IsZero() {
-		if m.ReceivedAt = received; received.IsZero() {
-			m.ReceivedAt = time.Unix(0, 0).UTC()
+	for _, at := range []time.Time{e.modified, received, time.Unix(0, 0).UTC()} {
+		if m.ReceivedAt.IsZero() {
+			m.ReceivedAt = at
 		}
 	}
 	f := &timeline.Fact{Ref: timeline.Ref{Type: kind, ID: id}, State: timeline.Void, ReceivedAt: m.ReceivedAt, Site: m.Site}
 	if kind == "Patient" {
 		f.Patient = timeline.Patient{Reference: f.Ref.String()}
 	}
-	// A DELETE has no version of its own: it is as new as its receipt.
-	f.Version = timeline.Version{LastUpdated: m.ReceivedAt, Digest: digestOf([]byte(`"DELETE ` + url + `"`))}
+	// A DELETE has no version of its own: it is as new as the server says, else as its receipt. Where a history tells a deletion and what was
+	// stored after it in one Bundle, the receipt alone would take the later one back.
+	at := e.modified
+	if at.IsZero() {
+		at = m.ReceivedAt
+	}
+	f.Version = timeline.Version{LastUpdated: at, Digest: digestOf([]byte(`"DELETE ` + url + `"`))}
 	return f
 }
 
@@ -171,12 +183,7 @@ func Split(data []byte, lim Limits) ([]Part, error) {
 		}
 		return []Part{{Type: kind, ID: str(doc.get("id")), Data: data}}, nil
 	}
-	local := map[string]string{}
-	for from, to := range fullURLs(list) {
-		if strings.HasPrefix(from, "urn:") {
-			local[from] = to
-		}
-	}
+	names := fullURLs(list)
 	var parts []Part
 	for i := range list {
 		e := &list[i]
@@ -187,7 +194,11 @@ func Split(data []byte, lim Limits) ([]Part, error) {
 				parts = append(parts, Part{Err: errors.New("the url of a deletion is no text")})
 				continue
 			}
-			parts = append(parts, Part{Type: "Bundle", Data: []byte(`{"resourceType":"Bundle","type":"history","entry":[{"request":{"method":"DELETE","url":` + string(url) + `}}]}`)})
+			response := ""
+			if !e.modified.IsZero() {
+				response = `,"response":{"status":"204","lastModified":"` + e.modified.Format(time.RFC3339Nano) + `"}`
+			}
+			parts = append(parts, Part{Type: "Bundle", Data: []byte(`{"resourceType":"Bundle","type":"history","entry":[{"request":{"method":"DELETE","url":` + string(url) + `}` + response + `}]}`)})
 		case e.resource == nil:
 			if e.problem != nil {
 				parts = append(parts, Part{Err: fmt.Errorf("%s: %s", e.problem.reason, e.problem.detail)})
@@ -201,7 +212,7 @@ func Split(data []byte, lim Limits) ([]Part, error) {
 					continue
 				}
 			}
-			part := Part{Type: str(doc.get("resourceType")), ID: str(doc.get("id")), Data: rename(e.resource, local)}
+			part := Part{Type: str(doc.get("resourceType")), ID: str(doc.get("id")), Data: rename(e.resource, names)}
 			if part.Type == "" {
 				part = Part{Err: errors.New("no resourceType")}
 			}
@@ -211,29 +222,28 @@ func Split(data []byte, lim Limits) ([]Part, error) {
 	return parts, nil
 }
 
-// rename replaces the strings that names knows, all of which begin with "urn:", in one pass: a Bundle may have thousands of both.
+// rename replaces the references that names knows, of whatever version, in one pass: a Bundle may have thousands of both. It looks up what
+// stands between any two quotes; what stands between two strings is no URL.
 func rename(resource []byte, names map[string]string) []byte {
+	if len(names) == 0 {
+		return resource
+	}
 	var out []byte
-	rest := resource
-	for {
-		i := bytes.Index(rest, []byte(`"urn:`))
-		if i < 0 {
+	kept := 0 // resource[:kept] is in out
+	for start := bytes.IndexByte(resource, '"') + 1; start > 0; {
+		length := bytes.IndexByte(resource[start:], '"')
+		if length < 0 {
 			break
 		}
-		end := bytes.IndexByte(rest[i+1:], '"')
-		if end < 0 {
-			break
+		ref, _, _ := bytes.Cut(resource[start:start+length], []byte("/_history/"))
+		if to, ok := names[string(ref)]; ok {
+			out = append(append(out, resource[kept:start]...), to...)
+			kept = start + length
 		}
-		if to, ok := names[string(rest[i+1:i+1+end])]; ok {
-			out = append(append(out, rest[:i+1]...), to...)
-			rest = rest[i+1+end:]
-			continue
-		}
-		out = append(out, rest[:i+1]...)
-		rest = rest[i+1:]
+		start += length + 1
 	}
 	if out == nil {
 		return resource
 	}
-	return append(out, rest...)
+	return append(out, resource[kept:]...)
 }

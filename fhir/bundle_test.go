@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/trialwatch/trialwatch/fhir"
+	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
 func bundleOf(entries ...string) string {
@@ -115,6 +117,55 @@ func TestBundleDelete(t *testing.T) {
 			t.Errorf("%s: got version %+v received %s entry %d, want the Bundle's timestamp %s and entry 0", tt.name, f.Version, f.ReceivedAt, out[0].Entry, want)
 		}
 	}
+}
+
+// A history tells a deletion and what was stored after it in one Bundle: the deletion is as new as the server says, or it would take back what
+// came later.
+func TestHistoryOfADeletion(t *testing.T) {
+	d := newDecoder(t)
+	deletion := `{"request":{"method":"DELETE","url":"Observation/o1"},"response":{"status":"204","lastModified":"2026-02-20T12:04:00Z"}}`
+	later := with(observation, `"versionId":"2",`, "")
+	for _, received := range []time.Time{{}, time.Date(2026, 2, 20, 15, 0, 0, 0, time.UTC)} {
+		tl := timeline.New()
+		out := d.Decode(fhir.Message{Data: []byte(bundleOf(entryOf(later), deletion)), Site: "main", ReceivedAt: received})
+		for _, o := range out {
+			tl.Apply(o.Fact)
+		}
+		if len(tl.Series(timeline.Neutrophils)) != 1 {
+			t.Errorf("received %s: the earlier deletion has taken back the later version", received)
+		}
+		if f := out[1].Fact; !received.IsZero() && !f.ReceivedAt.Equal(received) {
+			t.Errorf("got receipt %s, want %s", f.ReceivedAt, received)
+		}
+		tl = timeline.New()
+		for _, o := range d.Decode(fhir.Message{Data: []byte(bundleOf(entryOf(with(later, "12:05", "12:03")), deletion)), Site: "main", ReceivedAt: received}) {
+			tl.Apply(o.Fact)
+		}
+		if len(tl.Series(timeline.Neutrophils)) != 0 {
+			t.Errorf("received %s: the later deletion has not taken back the earlier version", received)
+		}
+	}
+}
+
+// The decoder is shared by all workers.
+func TestDecodersAreSafeTogether(t *testing.T) {
+	d := newDecoder(t)
+	want := make([]string, len(allRows))
+	for i, r := range allRows {
+		o := one(t, d, r.data)
+		want[i] = summary(&o)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i, r := range allRows {
+				if o := d.Decode(fhir.Message{Data: []byte(r.data), Site: "main"}); summary(&o[0]) != want[i] {
+					t.Errorf("%s: got %s, want %s", r.name, summary(&o[0]), want[i])
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // References that mean something only within the Bundle are found there.
@@ -274,6 +325,24 @@ func TestSplit(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+
+	// What Decode finds in the Bundle is found in the part alone.
+	for _, ref := range []string{uuid, "https://other.example.org/Patient/p1", "https://other.example.org/Patient/p1/_history/2"} {
+		whole := bundleOf(entryOf(with(observation, "Patient/p1", ref)), `{"fullUrl":"`+strings.TrimSuffix(ref, "/_history/2")+`","resource":`+patient+`}`)
+		if parts, err = fhir.Split([]byte(whole), fhir.Limits{}); err != nil {
+			t.Fatal(err)
+		}
+		want := d.Decode(fhir.Message{Data: []byte(whole)})
+		for i, p := range parts {
+			if o := one(t, d, string(p.Data)); summary(&o) != summary(&want[i]) || i == 0 && summary(&o) != anc045 {
+				t.Errorf("%s: got %s, want %s", ref, summary(&o), summary(&want[i]))
+			}
+		}
+	}
+	deletion := bundleOf(`{"request":{"method":"DELETE","url":"Observation/o1"},"response":{"lastModified":"2026-02-20T12:04:00Z"}}`)
+	if parts, err = fhir.Split([]byte(deletion), fhir.Limits{}); err != nil || one(t, d, string(parts[0].Data)).Fact.Version != one(t, d, deletion).Fact.Version {
+		t.Errorf("a deletion: got %+v, %v, want the version that the server says", parts, err)
 	}
 
 	// A name must not be able to end a string and add a member.
