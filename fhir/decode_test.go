@@ -336,6 +336,7 @@ var medicationRows = []row{
 	{"Procedure unknown", with(tilProcedure, "completed", "unknown"), infusion + "unknown"},
 	{"Procedure entered in error", with(tilProcedure, "completed", "entered-in-error"), `void Procedure/t1 of "Patient/p1"`},
 	{"Procedure of an Observation's status", with(tilProcedure, "completed", "final"), `dead letter invalid-code marks Procedure/t1 of "Patient/p1"`},
+	{"a Procedure named for a drug", with(tilProcedure, "TIL infusion", "Pembrolizumab infusion"), with(infusion, "til", "pembrolizumab") + "completed"},
 	{"another Procedure", with(tilProcedure, "TIL infusion", "Biopsy"), "not relevant"},
 	{"a Procedure whose end is a date lasts through that day", with(tilProcedure, "2026-02-16T10:00:00-06:00", "2026-02-16"), with(infusion, "2026-02-16T16:00:00Z", "2026-02-17T06:00:00Z") + "completed"},
 	{"Procedure that ends before it starts", with(tilProcedure, "16T10:00", "15T10:00"), `dead letter invalid-time marks Procedure/t1 of "Patient/p1"`},
@@ -411,6 +412,7 @@ var jsonRows = []row{
 	{"a document with a key twice within", `{"resourceType":"DocumentReference","content":[{"a":1,"a":1}]}`, "not relevant"},
 	{"two types", `{"resourceType":"DocumentReference","content":[],"resourceType":"Observation"}`, "dead letter duplicate-key"},
 	{"a document that is no JSON", `{"resourceType":"DocumentReference","content":[}`, "dead letter not-json"},
+	{"a document in another encoding", "{\"resourceType\":\"DocumentReference\",\"description\":\"M\xfcller\"}", "dead letter not-json"},
 	{"Medication", `{"resourceType":"Medication","id":"m","code":{"text":"aldesleukin"}}`, "not relevant"},
 
 	{"a key twice", add(observation, `"status":"final"`), "dead letter duplicate-key"},
