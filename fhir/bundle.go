@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -13,49 +12,30 @@ import (
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
-// bundleLimits are of a Bundle as a whole: its entries are judged each by the limits of a resource.
-func bundleLimits(l Limits, size int) Limits {
-	l.ResourceBytes, l.StringBytes = size, size
-	l.Tokens, l.ArrayLen, l.Depth = size, size, l.Depth+4
-	return l
-}
-
 // bundleEntry is one entry, unparsed.
 type bundleEntry struct {
 	fullURL  string
 	resource []byte
 	method   string
 	url      string
+	modified time.Time // response.lastModified: when the server did what the request says
 	doc      *document // of the resource; nil if it could not be read
 	problem  *problem
 }
 
-// entries reads a Bundle. ok is false if the data are no Bundle.
+// entries reads a Bundle. ok is false if the data are no Bundle. Only the members of the Bundle and of its entries are checked here: what is
+// wrong within a resource, down to a key that stands there twice, is its own entry's problem.
 func entries(data []byte, lim Limits) (list []bundleEntry, doc *document, ok bool) {
 	if !bytes.Contains(data[:min(len(data), 1<<20)], []byte(`"Bundle"`)) {
 		return nil, nil, false
 	}
-	doc, p := scan(data, bundleLimits(lim, len(data)), len(data))
+	doc, p := shallow(data)
 	if p != nil || str(doc.get("resourceType")) != "Bundle" {
 		return nil, nil, false
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(doc.get("entry")))
-	if dec.PeekKind() != '[' {
-		return nil, doc, true
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, doc, true
-	}
-	for dec.PeekKind() != ']' {
-		raw, err := dec.ReadValue()
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				list = append(list, bundleEntry{problem: syntaxProblem(err)})
-			}
-			break
-		}
+	for raw := range elements(doc.get("entry")) {
 		e := bundleEntry{}
-		entry, p := scan(bytes.Clone(raw), bundleLimits(lim, len(raw)), len(raw))
+		entry, p := shallow(raw)
 		if p != nil {
 			e.problem = p
 			list = append(list, e)
@@ -68,6 +48,12 @@ func entries(data []byte, lim Limits) (list []bundleEntry, doc *document, ok boo
 		}
 		parse(entry.get("request"), &request)
 		e.method, e.url = request.Method, request.URL
+		var response struct {
+			LastModified string `json:"lastModified"`
+		}
+		if parse(entry.get("response"), &response) {
+			e.modified, _ = instant(response.LastModified)
+		}
 		if e.resource = entry.get("resource"); e.resource != nil {
 			e.doc, e.problem = prescan(e.resource, lim)
 		}
@@ -96,21 +82,30 @@ func (d *Decoder) bundle(m Message, data []byte) ([]Outcome, bool) {
 		e := &list[i]
 		entry := m
 		switch {
-		case e.problem != nil:
-			if entry.ReceivedAt.IsZero() {
-				entry.ReceivedAt = received
-			}
-			out = append(out, d.deadLetter(&head{}, entry, e.problem, e.resource, i))
-		case e.method == "DELETE":
+		case e.method == "DELETE": // first: a void is honoured whatever is wrong with a resource sent along
 			if f := d.deleted(e, entry, received); f != nil {
 				out = append(out, Outcome{Kind: Accepted, Fact: f, Ref: f.Ref, Entry: i, Raw: []byte(e.url), ReceivedAt: f.ReceivedAt})
 			}
+		case e.problem != nil:
+			if o, ok := unread(entry, e.problem, e.resource, i, received); ok {
+				out = append(out, o)
+				continue
+			}
+			if entry.ReceivedAt.IsZero() {
+				entry.ReceivedAt = received
+			}
+			out = append(out, d.deadLetter(&head{}, r, entry, e.problem, e.resource, i))
 		case e.doc != nil:
 			own := *r
 			out = append(out, d.resource(entry, e.doc, e.resource, i, &own, received))
 		}
 	}
 	if len(out) == 0 {
+		if !m.ReceivedAt.IsZero() {
+			received = m.ReceivedAt
+		} else if received.IsZero() {
+			received = time.Unix(0, 0).UTC()
+		}
 		out = append(out, Outcome{Ref: timeline.Ref{Type: "Bundle"}, Entry: -1, Raw: data, ReceivedAt: received})
 	}
 	return out, true
@@ -126,14 +121,22 @@ func (d *Decoder) deleted(e *bundleEntry, m Message, received time.Time) *timeli
 	if !ok || r4.types[kind] == nil || kind == "Bundle" || !validID(id) {
 		return nil
 	}
-	if m.ReceivedAt.IsZero() {
-		if m.ReceivedAt = received; received.IsZero() {
-			m.ReceivedAt = time.Unix(0, 0).UTC()
+	for _, at := range []time.Time{e.modified, received, time.Unix(0, 0).UTC()} {
+		if m.ReceivedAt.IsZero() {
+			m.ReceivedAt = at
 		}
 	}
 	f := &timeline.Fact{Ref: timeline.Ref{Type: kind, ID: id}, State: timeline.Void, ReceivedAt: m.ReceivedAt, Site: m.Site}
-	// A DELETE has no version of its own: it is as new as its receipt.
-	f.Version = timeline.Version{LastUpdated: m.ReceivedAt, Digest: digestOf([]byte(`"DELETE ` + url + `"`))}
+	if kind == "Patient" {
+		f.Patient = timeline.Patient{Reference: f.Ref.String()}
+	}
+	// A DELETE has no version of its own: it is as new as the server says, else as its receipt. Where a history tells a deletion and what was
+	// stored after it in one Bundle, the receipt alone would take the later one back.
+	at := e.modified
+	if at.IsZero() {
+		at = m.ReceivedAt
+	}
+	f.Version = timeline.Version{LastUpdated: at, Digest: digestOf([]byte(`"DELETE ` + url + `"`))}
 	return f
 }
 
@@ -145,7 +148,9 @@ func fullURLs(list []bundleEntry) map[string]string {
 		if e.fullURL == "" || e.doc == nil {
 			continue
 		}
-		if kind, id := str(e.doc.get("resourceType")), str(e.doc.get("id")); kind != "" && id != "" {
+		kind, id := str(e.doc.get("resourceType")), str(e.doc.get("id"))
+		// A name goes into JSON as it is (Split), so it must not be able to end a string.
+		if _, known := r4.types[kind]; known && validID(id) && !strings.ContainsAny(id, `"\`) {
 			names[e.fullURL] = kind + "/" + id
 		}
 	}
@@ -168,7 +173,7 @@ func Split(data []byte, lim Limits) ([]Part, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	list, _, ok := entries(data, lim)
 	if !ok {
-		doc, p := scan(data, bundleLimits(lim, len(data)), len(data))
+		doc, p := shallow(data)
 		if p != nil {
 			return nil, fmt.Errorf("%s: %s", p.reason, p.detail)
 		}
@@ -178,12 +183,7 @@ func Split(data []byte, lim Limits) ([]Part, error) {
 		}
 		return []Part{{Type: kind, ID: str(doc.get("id")), Data: data}}, nil
 	}
-	local := map[string]string{}
-	for from, to := range fullURLs(list) {
-		if strings.HasPrefix(from, "urn:") {
-			local[from] = to
-		}
-	}
+	names := fullURLs(list)
 	var parts []Part
 	for i := range list {
 		e := &list[i]
@@ -194,20 +194,56 @@ func Split(data []byte, lim Limits) ([]Part, error) {
 				parts = append(parts, Part{Err: errors.New("the url of a deletion is no text")})
 				continue
 			}
-			parts = append(parts, Part{Type: "Bundle", Data: []byte(`{"resourceType":"Bundle","type":"history","entry":[{"request":{"method":"DELETE","url":` + string(url) + `}}]}`)})
-		case e.problem != nil:
-			parts = append(parts, Part{Err: fmt.Errorf("%s: %s", e.problem.reason, e.problem.detail)})
-		case e.doc != nil:
-			resource := e.resource
-			for from, to := range local {
-				resource = bytes.ReplaceAll(resource, []byte(`"`+from+`"`), []byte(`"`+to+`"`))
+			response := ""
+			if !e.modified.IsZero() {
+				response = `,"response":{"status":"204","lastModified":"` + e.modified.Format(time.RFC3339Nano) + `"}`
 			}
-			p := Part{Type: str(e.doc.get("resourceType")), ID: str(e.doc.get("id")), Data: resource}
-			if p.Type == "" {
-				p = Part{Err: errors.New("no resourceType")}
+			parts = append(parts, Part{Type: "Bundle", Data: []byte(`{"resourceType":"Bundle","type":"history","entry":[{"request":{"method":"DELETE","url":` + string(url) + `}` + response + `}]}`)})
+		case e.resource == nil:
+			if e.problem != nil {
+				parts = append(parts, Part{Err: fmt.Errorf("%s: %s", e.problem.reason, e.problem.detail)})
 			}
-			parts = append(parts, p)
+		default:
+			doc, p := e.doc, e.problem
+			if doc == nil {
+				// Too much of it, or broken within: the reader will say so, as long as its type can be told.
+				if doc, p = shallow(e.resource); p != nil {
+					parts = append(parts, Part{Err: fmt.Errorf("%s: %s", p.reason, p.detail)})
+					continue
+				}
+			}
+			part := Part{Type: str(doc.get("resourceType")), ID: str(doc.get("id")), Data: rename(e.resource, names)}
+			if part.Type == "" {
+				part = Part{Err: errors.New("no resourceType")}
+			}
+			parts = append(parts, part)
 		}
 	}
 	return parts, nil
+}
+
+// rename replaces the references that names knows, of whatever version, in one pass: a Bundle may have thousands of both. It looks up what
+// stands between any two quotes; what stands between two strings is no URL.
+func rename(resource []byte, names map[string]string) []byte {
+	if len(names) == 0 {
+		return resource
+	}
+	var out []byte
+	kept := 0 // resource[:kept] is in out
+	for start := bytes.IndexByte(resource, '"') + 1; start > 0; {
+		length := bytes.IndexByte(resource[start:], '"')
+		if length < 0 {
+			break
+		}
+		ref, _, _ := bytes.Cut(resource[start:start+length], []byte("/_history/"))
+		if to, ok := names[string(ref)]; ok {
+			out = append(append(out, resource[kept:start]...), to...)
+			kept = start + length
+		}
+		start += length + 1
+	}
+	if out == nil {
+		return resource
+	}
+	return append(out, resource[kept:]...)
 }

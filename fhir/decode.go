@@ -14,27 +14,44 @@ import (
 // Decode says what becomes of a message: one outcome for a resource, one for each entry of a Bundle. It never panics and never returns none.
 func (d *Decoder) Decode(m Message) []Outcome {
 	data := bytes.TrimPrefix(m.Data, []byte("\xef\xbb\xbf"))
-	if len(data) > d.cfg.Limits.ResourceBytes {
-		// Only a Bundle may be larger than a resource: its entries are judged each by its own size.
-		if out, ok := d.bundle(m, data); ok {
-			return out
-		}
-	}
 	doc, p := prescan(data, d.cfg.Limits)
-	if p != nil {
-		if p.reason == ReasonTooComplex || p.reason == ReasonTooDeep {
-			if out, ok := d.bundle(m, data); ok {
-				return out
-			}
-		}
-		return []Outcome{d.deadLetter(&head{}, m, p, data, -1)}
-	}
-	if str(doc.get("resourceType")) == "Bundle" {
+	// What is too much for a resource, or broken within one, may be a Bundle: its entries are judged each by itself.
+	if p != nil || str(doc.get("resourceType")) == "Bundle" {
 		if out, ok := d.bundle(m, data); ok {
 			return out
 		}
+	}
+	if p != nil {
+		if o, ok := unread(m, p, data, -1, time.Time{}); ok {
+			return []Outcome{o}
+		}
+		return []Outcome{d.deadLetter(&head{}, nil, m, p, data, -1)}
 	}
 	return []Outcome{d.resource(m, doc, data, -1, &resolver{bases: d.cfg.BaseURLs}, time.Time{})}
+}
+
+// unread says that a resource is of a type that no rule reads, whatever else is wrong with it: a document of many megabytes is nobody's dead
+// letter. Only what is no JSON stays one, for its type cannot be trusted.
+func unread(m Message, p *problem, raw []byte, entry int, bundle time.Time) (Outcome, bool) {
+	if p.reason == ReasonNotJSON || p.reason == ReasonNotFHIR {
+		return Outcome{}, false
+	}
+	doc, p := shallow(raw)
+	if p != nil {
+		return Outcome{}, false
+	}
+	h := &head{doc: doc, ref: timeline.Ref{Type: str(doc.get("resourceType"))}}
+	if names, known := r4.types[h.ref.Type]; !known || names != nil {
+		return Outcome{}, false
+	}
+	if id := str(doc.get("id")); validID(id) {
+		h.ref.ID = id
+	}
+	out := Outcome{Ref: h.ref, Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
+	if out.ReceivedAt.IsZero() {
+		out.ReceivedAt = h.receivedAt(bundle)
+	}
+	return out, true
 }
 
 // resource judges one resource.
@@ -52,19 +69,18 @@ func (d *Decoder) resource(m Message, doc *document, raw []byte, entry int, r *r
 	m.ReceivedAt = out.ReceivedAt
 	names, known := r4.types[h.ref.Type]
 	if !known {
-		return d.deadLetter(h, m, refuse(ReasonNotFHIR, "%s is no resource type of R4", quote(h.ref.Type)), raw, entry)
+		// The word may be anything, and a Ref goes into headers: it is not shown.
+		h.ref = timeline.Ref{}
+		return d.deadLetter(h, r, m, refuse(ReasonNotFHIR, "the resourceType is none of R4"), raw, entry)
 	}
 	if names == nil || h.ref.Type == "Bundle" || h.ref.Type == "Medication" {
 		return out
-	}
-	if e := r5Shape(h); e != "" {
-		return d.deadLetter(h, m, refuse(ReasonR5, "%s.%s: looks like R5", h.ref.Type, e), raw, entry)
 	}
 	r.contained = h.contained
 	f, relevant, p := d.judge(h, r, raw)
 	switch {
 	case p != nil:
-		return d.deadLetter(h, m, p, raw, entry)
+		return d.deadLetter(h, r, m, p, raw, entry)
 	case !relevant:
 		return out
 	}
@@ -81,6 +97,9 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 	case "Observation":
 		analytes, relevant = d.analytes(h)
 	case "MedicationAdministration":
+		if h.doc.get("medication") != nil && !void(h.status) {
+			return nil, false, r5(h, "medication") // what was given cannot be read
+		}
 		name, resolved := d.medication(h, r)
 		if !resolved && !void(h.status) {
 			return nil, false, refuse(ReasonMedicationUnresolved, "medicationReference leads out of the resource")
@@ -97,7 +116,7 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 	}
 	isVoid := void(h.status) && h.ref.Type != "Patient" && h.ref.Type != "ResearchSubject"
 	// A void without a code may take back something that had one.
-	if isVoid && h.doc.get("code") == nil && h.ref.Type != "MedicationAdministration" {
+	if isVoid && h.nameless() {
 		relevant = true
 	}
 	if !relevant || h.status == "registered" && h.ref.Type == "Observation" {
@@ -116,19 +135,20 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 		f.Patient, _ = d.patientOf(h, r)
 		return f, true, nil
 	}
+	if e := r5Shape(h); e != "" {
+		return nil, false, r5(h, e)
+	}
 	if codes := codesOf[h.ref.Type]; codes != nil && !slices.Contains(codes, h.status) {
-		return nil, false, refuse(ReasonInvalidCode, "status %s", quote(h.status))
+		return nil, false, refuse(ReasonInvalidCode, "status %s", showCode(h.status, codes))
 	}
 	if h.doc.get("implicitRules") != nil {
 		return nil, false, refuse(ReasonImplicitRules, "implicitRules")
 	}
-	if h.doc.get("modifierExtension") != nil {
-		return nil, false, refuse(ReasonUnknownModifier, "modifierExtension")
+	if at := h.modifier(); at != "" {
+		return nil, false, refuse(ReasonUnknownModifier, "%s", at)
 	}
-	if h.ref.Type != "Patient" {
-		if f.Patient, p = d.patientOf(h, r); p != nil {
-			return nil, false, p
-		}
+	if f.Patient, p = d.patientOf(h, r); p != nil {
+		return nil, false, p
 	}
 	switch h.ref.Type {
 	case "Observation":
@@ -148,7 +168,10 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 // patientOf finds the patient of a resource.
 func (d *Decoder) patientOf(h *head, r *resolver) (timeline.Patient, *problem) {
 	element := "subject"
-	if h.ref.Type == "ResearchSubject" {
+	switch h.ref.Type {
+	case "Patient":
+		return timeline.Patient{Reference: h.ref.String()}, nil
+	case "ResearchSubject":
 		element = "individual"
 	}
 	var ref reference
@@ -165,7 +188,7 @@ func (h *head) contained(id string) *document {
 		return nil
 	}
 	for _, raw := range list {
-		doc, p := scan(raw, DefaultLimits(), len(raw))
+		doc, p := prescan(raw, DefaultLimits())
 		if p == nil && strings.TrimPrefix(str(doc.get("id")), "#") == id {
 			return doc
 		}
@@ -174,7 +197,7 @@ func (h *head) contained(id string) *document {
 }
 
 // deadLetter refuses a resource. Where type and id are known it says so to the timeline too: what an older version says is now doubtful.
-func (d *Decoder) deadLetter(h *head, m Message, p *problem, raw []byte, entry int) Outcome {
+func (d *Decoder) deadLetter(h *head, r *resolver, m Message, p *problem, raw []byte, entry int) Outcome {
 	out := Outcome{Kind: DeadLetter, Reason: p.reason, Detail: p.detail, Ref: h.ref, Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
 	if out.ReceivedAt.IsZero() {
 		out.ReceivedAt = time.Unix(0, 0).UTC()
@@ -187,8 +210,9 @@ func (d *Decoder) deadLetter(h *head, m Message, p *problem, raw []byte, entry i
 		h.version = timeline.Version{Digest: digestOf(raw)}
 	}
 	f.Version = h.version
-	// The patient, where he can be read, keeps the marker with the resource that it is about.
-	f.Patient, _ = d.patientOf(h, &resolver{bases: d.cfg.BaseURLs})
+	// The patient, where he can be read, keeps the marker with the resource that it is about. He is found in the same way as for a fact: the
+	// marker on another timeline would be seen by nobody.
+	f.Patient, _ = d.patientOf(h, r)
 	out.Fact = f
 	return out
 }

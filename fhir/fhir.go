@@ -15,6 +15,8 @@ package fhir
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/fhir/go/fhirversion"
@@ -45,7 +47,7 @@ type Limits struct {
 	Depth         int // nested objects and arrays
 	Tokens        int // JSON tokens
 	StringBytes   int // bytes of one string
-	ArrayLen      int // elements of one array
+	ArrayLen      int // elements of one array, members of one object
 }
 
 // DefaultLimits are far above what an EHR sends of one resource.
@@ -129,7 +131,7 @@ const (
 	ReasonNotJSON              Reason = "not-json"              // no JSON, or more than one value
 	ReasonTooLarge             Reason = "too-large"             // beyond a limit of bytes
 	ReasonTooDeep              Reason = "too-deep"              // nested beyond the limit
-	ReasonTooComplex           Reason = "too-complex"           // more tokens or array elements than the limit
+	ReasonTooComplex           Reason = "too-complex"           // more tokens, array elements or members than the limit
 	ReasonDuplicateKey         Reason = "duplicate-key"         // one name twice in an object: two readers would see two resources
 	ReasonBadName              Reason = "bad-name"              // an element name in another case, or escaped
 	ReasonNotFHIR              Reason = "not-fhir"              // no R4 resourceType
@@ -168,6 +170,18 @@ type problem struct {
 
 func refuse(reason Reason, format string, args ...any) *problem {
 	return &problem{reason, fmt.Sprintf(format, args...)}
+}
+
+// showCode shows a code that is wrong only in its writing ("Final", "not_done "); any other word may be somebody's name.
+func showCode(s string, codes []string) string {
+	fold := strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(strings.TrimSpace(s)))
+	switch {
+	case s == "":
+		return "is missing"
+	case slices.Contains(codes, fold):
+		return quote(s)
+	}
+	return "is none of R4"
 }
 
 // quote makes a code or unit from a resource safe to show: printable ASCII, at most 40 bytes.

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -126,6 +127,10 @@ func instant(s string) (time.Time, bool) {
 	return t.Start, p == nil
 }
 
+func r5(h *head, element string) *problem {
+	return refuse(ReasonR5, "%s.%s: looks like R5", h.ref.Type, element)
+}
+
 // r5Shape reports an element that only R5 has. Such a resource cannot be read, and its author should know why.
 func r5Shape(h *head) string {
 	switch h.ref.Type {
@@ -170,3 +175,44 @@ var codesOf = map[string][]string{
 
 // voids are the statuses that take a resource back.
 func void(status string) bool { return status == "entered-in-error" || status == "cancelled" }
+
+// nameless reports whether the code says nothing definite: R4 requires one, so what a server blanks keeps an empty one or a text.
+func (h *head) nameless() bool {
+	element := "code"
+	if h.ref.Type == "MedicationAdministration" {
+		element = "medicationCodeableConcept"
+		if h.doc.get("medicationReference") != nil {
+			return false
+		}
+	}
+	var code codeable
+	parse(h.doc.get(element), &code)
+	for _, c := range code.Coding {
+		if c.Code != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// modifier finds a modifierExtension, in the resource itself or anywhere in what rules read of it: in a component or a dosage it turns the
+// meaning round just as well. Names with escapes have been refused before, so the bytes tell.
+func (h *head) modifier() string {
+	const name = "modifierExtension"
+	if h.doc.get(name) != nil {
+		return name
+	}
+	for _, element := range append([]string{"contained"}, parsed[h.ref.Type]...) {
+		for rest := h.doc.get(element); ; {
+			i := bytes.Index(rest, []byte(`"`+name+`"`))
+			if i < 0 {
+				break
+			}
+			rest = rest[i+len(name)+2:]
+			if bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(":")) {
+				return element + "." + name
+			}
+		}
+	}
+	return ""
+}

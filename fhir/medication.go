@@ -56,19 +56,15 @@ func (d *Decoder) containedDrug(m *document) string {
 
 // administration turns a MedicationAdministration into a fact.
 func (d *Decoder) administration(h *head, drug string, f *timeline.Fact) *problem {
+	var p *problem
+	if f.At, f.End, p = h.span("effective", d.cfg.Zone); p != nil {
+		return p
+	}
 	resource, p := d.parseProjection(h)
 	if p != nil {
 		return p
 	}
 	m := resource.GetMedicationAdministration()
-	var pd *period
-	if raw := h.doc.get("effectivePeriod"); raw != nil {
-		pd = new(period)
-		parse(raw, pd)
-	}
-	if f.At, f.End, p = span("effective", str(h.doc.get("effectiveDateTime")), pd, d.cfg.Zone); p != nil {
-		return p
-	}
 	if drug == timeline.TIL {
 		f.Procedure = &timeline.Procedure{Kind: timeline.TIL, Status: h.status}
 		return nil
@@ -105,7 +101,7 @@ func amount(q *dtpb.SimpleQuantity) (*timeline.Quantity, string) {
 	if n, err = u.canonical(n); err != nil {
 		return nil, ""
 	}
-	return &timeline.Quantity{Value: n, Text: q.GetValue().GetValue(), Unit: safeUnit(sent)}, dimension
+	return &timeline.Quantity{Value: n, Text: digits(q.GetValue().GetValue()), Unit: safeUnit(sent)}, dimension
 }
 
 // concept turns a parsed CodeableConcept into ours.
@@ -125,16 +121,11 @@ func concept(k *dtpb.CodeableConcept) *codeable {
 
 // procedure turns a Procedure that a protocol names into a fact.
 func (d *Decoder) procedure(h *head, kind string, f *timeline.Fact) *problem {
-	if _, p := d.parseProjection(h); p != nil {
+	var p *problem
+	if f.At, f.End, p = h.span("performed", d.cfg.Zone); p != nil {
 		return p
 	}
-	var pd *period
-	if raw := h.doc.get("performedPeriod"); raw != nil {
-		pd = new(period)
-		parse(raw, pd)
-	}
-	var p *problem
-	if f.At, f.End, p = span("performed", str(h.doc.get("performedDateTime")), pd, d.cfg.Zone); p != nil {
+	if _, p = d.parseProjection(h); p != nil {
 		return p
 	}
 	f.Procedure = &timeline.Procedure{Kind: kind, Status: h.status}

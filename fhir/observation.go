@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"unicode"
+
 	codespb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/codes_go_proto"
 	dtpb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/datatypes_go_proto"
 	obspb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/resources/observation_go_proto"
@@ -40,23 +42,15 @@ func (d *Decoder) read(concept string) string {
 
 // observation turns an Observation into a fact.
 func (d *Decoder) observation(h *head, names []string, f *timeline.Fact) *problem {
+	var p *problem
+	if f.At, f.End, p = h.span("effective", d.cfg.Zone); p != nil {
+		return p
+	}
 	resource, p := d.parseProjection(h)
 	if p != nil {
 		return p
 	}
 	o := resource.GetObservation()
-	at := str(h.doc.get("effectiveDateTime"))
-	if at == "" {
-		at = str(h.doc.get("effectiveInstant"))
-	}
-	var span1 *period
-	if raw := h.doc.get("effectivePeriod"); raw != nil {
-		span1 = new(period)
-		parse(raw, span1)
-	}
-	if f.At, f.End, p = span("effective", at, span1, d.cfg.Zone); p != nil {
-		return p
-	}
 	f.Provisional = h.status == "preliminary"
 	specimen := ""
 	if raw := h.doc.get("specimen"); raw != nil {
@@ -101,8 +95,8 @@ func result(analyte string, q *dtpb.Quantity, has bool, ranges []*obspb.Observat
 		r.Problem = &timeline.Problem{Reason: timeline.ProblemValueAbsent}
 		return r
 	}
-	r.Value = timeline.Quantity{Text: q.GetValue().GetValue(), Comparator: comparator(q.GetComparator().GetValue())}
-	number, err := decimal.Parse(r.Value.Text)
+	r.Value = timeline.Quantity{Text: digits(q.GetValue().GetValue()), Comparator: comparator(q.GetComparator().GetValue())}
+	number, err := decimal.Parse(q.GetValue().GetValue())
 	if err != nil {
 		r.Problem = &timeline.Problem{Reason: timeline.ProblemValueRange}
 		return r
@@ -132,13 +126,21 @@ func result(analyte string, q *dtpb.Quantity, has bool, ranges []*obspb.Observat
 	return r
 }
 
+// digits keeps what is shown of a number short: it may be as long as the resource.
+func digits(s string) string {
+	if len(s) > 64 {
+		return s[:64] + "…"
+	}
+	return s
+}
+
 // safeUnit keeps what is shown of a unit short and printable; µ is.
 func safeUnit(s string) string {
 	if len(s) > 40 {
 		s = s[:40]
 	}
 	for _, c := range s {
-		if c < ' ' || c == 0x7f || c > 0x2fff || c == 0xfffd {
+		if !unicode.IsPrint(c) || c > 0x2fff {
 			return quote(s)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"iter"
 	"strconv"
 	"sync"
 
@@ -39,11 +40,6 @@ func prescan(data []byte, lim Limits) (*document, *problem) {
 	if len(data) > lim.ResourceBytes {
 		return nil, refuse(ReasonTooLarge, "%d bytes, more than %d", len(data), lim.ResourceBytes)
 	}
-	return scan(data, lim, len(data))
-}
-
-// scan is prescan without the limit on the size: a Bundle may be larger than one of its entries.
-func scan(data []byte, lim Limits, maxString int) (*document, *problem) {
 	dec := decoders.Get().(*jsontext.Decoder)
 	defer decoders.Put(dec)
 	dec.Reset(bytes.NewBuffer(data))
@@ -70,6 +66,9 @@ func scan(data []byte, lim Limits, maxString int) (*document, *problem) {
 		if n := len(lengths); n > 0 && lengths[n-1] < 0 {
 			_, length := dec.StackIndex(n)
 			isName = length%2 == 0 && kind == '"'
+			if isName && length/2 >= int64(lim.ArrayLen) {
+				return nil, refuse(ReasonTooComplex, "an object of more than %d members", lim.ArrayLen)
+			}
 		}
 		switch kind {
 		case '{', '[':
@@ -109,7 +108,7 @@ func scan(data []byte, lim Limits, maxString int) (*document, *problem) {
 			if err != nil {
 				return nil, syntaxProblem(err)
 			}
-			if kind == '"' && len(value)-2 > min(lim.StringBytes, maxString) {
+			if kind == '"' && len(value)-2 > lim.StringBytes {
 				return nil, refuse(ReasonTooLarge, "a string of %d bytes, more than %d", len(value)-2, lim.StringBytes)
 			}
 			if isName {
@@ -123,6 +122,78 @@ func scan(data []byte, lim Limits, maxString int) (*document, *problem) {
 			} else if top {
 				end := dec.InputOffset()
 				doc.members[len(doc.members)-1].value = data[end-int64(len(value)) : end]
+			}
+		}
+	}
+}
+
+// maxMembers is far above the elements of a Bundle or of an entry.
+const maxMembers = 64
+
+// shallow lists the members of an object and leaves open what is within them: a name twice is refused here only at this level, and neither
+// depth nor text is looked at. It is for Bundles, whose entries are scanned each by itself.
+func shallow(data []byte) (*document, *problem) {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if dec.PeekKind() != '{' {
+		if _, err := dec.ReadValue(); err != nil {
+			return nil, syntaxProblem(err)
+		}
+		return nil, refuse(ReasonNotFHIR, "a resource is a JSON object")
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, syntaxProblem(err)
+	}
+	doc := &document{}
+	for dec.PeekKind() != '}' {
+		name, err := dec.ReadValue()
+		if err != nil {
+			return nil, syntaxProblem(err)
+		}
+		m := member{name: intern(name[1 : len(name)-1])}
+		if p := checkName(name[1 : len(name)-1]); p != nil {
+			return nil, p
+		}
+		if doc.get(m.name) != nil {
+			return nil, refuse(ReasonDuplicateKey, "an object has one key twice")
+		}
+		if len(doc.members) == maxMembers {
+			return nil, refuse(ReasonTooComplex, "an object of more than %d members", maxMembers)
+		}
+		value, err := dec.ReadValue()
+		if err != nil {
+			return nil, syntaxProblem(err)
+		}
+		end := dec.InputOffset()
+		m.value = data[end-int64(len(value)) : end]
+		doc.members = append(doc.members, m)
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, syntaxProblem(err)
+	}
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, refuse(ReasonNotJSON, "more than one JSON value")
+	}
+	return doc, nil
+}
+
+// elements are the elements of an array that shallow has passed; none if the value is no array.
+func elements(array []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		dec := jsontext.NewDecoder(bytes.NewBuffer(array), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+		if dec.PeekKind() != '[' {
+			return
+		}
+		if _, err := dec.ReadToken(); err != nil {
+			return
+		}
+		for dec.PeekKind() != ']' {
+			value, err := dec.ReadValue()
+			if err != nil {
+				return
+			}
+			end := dec.InputOffset()
+			if !yield(array[end-int64(len(value)) : end]) {
+				return
 			}
 		}
 	}

@@ -28,7 +28,7 @@ func (d *Decoder) parseProjection(h *head) (*bundlepb.ContainedResource, *proble
 	names := r4.types[h.ref.Type]
 	for i := range h.doc.members {
 		if m := &h.doc.members[i]; !names[m.name] {
-			return nil, refuse(ReasonInvalidResource, "%s has no element %s", h.ref.Type, quote(m.name))
+			return nil, refuse(ReasonInvalidResource, "%s has an element that R4 has not%s", h.ref.Type, showName(m.name))
 		}
 	}
 	var b bytes.Buffer
@@ -60,6 +60,14 @@ var quotedPath = regexp.MustCompile(`error at "([A-Za-z0-9_.\[\]]{1,120})"`)
 func errorPath(err error) string {
 	if m := quotedPath.FindStringSubmatch(err.Error()); m != nil {
 		return ": " + m[1]
+	}
+	return ""
+}
+
+// showName shows a name that is an element's of some other resource; any other word may be data.
+func showName(name string) string {
+	if _, ok := r4.elements[name]; ok {
+		return ": " + name
 	}
 	return ""
 }

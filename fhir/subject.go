@@ -2,16 +2,12 @@ package fhir
 
 import (
 	"strings"
-	"time"
 
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
 // enrolment turns a ResearchSubject into a fact. One without a period is on the timeline from the start of time: its study and arm are known.
 func (d *Decoder) enrolment(h *head, r *resolver, f *timeline.Fact) *problem {
-	if _, p := d.parseProjection(h); p != nil {
-		return p
-	}
 	e := &timeline.Enrolment{
 		Status: h.status, Identifiers: identifiers(h.doc.get("identifier")), AssignedArm: str(h.doc.get("assignedArm")), ActualArm: str(h.doc.get("actualArm")),
 	}
@@ -37,12 +33,11 @@ func (d *Decoder) enrolment(h *head, r *resolver, f *timeline.Fact) *problem {
 			if p != nil {
 				return p
 			}
-			e.EndsAt = end.Start
-			if end.DateOnly() {
-				local := end.Start.In(d.cfg.Zone)
-				e.EndsAt = time.Date(local.Year(), local.Month(), local.Day()+1, 0, 0, 0, 0, d.cfg.Zone)
-			}
+			e.EndsAt = endOf(end, d.cfg.Zone)
 		}
+	}
+	if _, p := d.parseProjection(h); p != nil {
+		return p
 	}
 	f.Enrolment = e
 	return nil
@@ -50,9 +45,6 @@ func (d *Decoder) enrolment(h *head, r *resolver, f *timeline.Fact) *problem {
 
 // person reads identifiers, links and death of a Patient resource, and nothing else.
 func (d *Decoder) person(h *head, r *resolver, f *timeline.Fact) *problem {
-	if _, p := d.parseProjection(h); p != nil {
-		return p
-	}
 	who := &timeline.Person{Identifiers: identifiers(h.doc.get("identifier"))}
 	var links []struct {
 		Other reference `json:"other"`
@@ -65,11 +57,17 @@ func (d *Decoder) person(h *head, r *resolver, f *timeline.Fact) *problem {
 		}
 	}
 	if at := str(h.doc.get("deceasedDateTime")); at != "" {
-		if t, p := parseTime("deceasedDateTime", at, d.cfg.Zone); p == nil { // a death of which only the year is known is no time
+		t, p := parseTime("deceasedDateTime", at, d.cfg.Zone)
+		switch {
+		case p == nil:
 			who.Deceased = t
+		case p.reason != ReasonNoTime: // a death of which only the year is known is no time
+			return p
 		}
 	}
-	f.Patient = timeline.Patient{Reference: "Patient/" + h.ref.ID}
+	if _, p := d.parseProjection(h); p != nil {
+		return p
+	}
 	f.Person = who
 	return nil
 }

@@ -24,9 +24,9 @@ func parseTime(element, s string, zone *time.Location) (timeline.Time, *problem)
 		}
 		return timeline.Time{Start: t, Date: s}, inRange(element, t)
 	}
-	// The parser accepts a comma in seconds, FHIR does not.
+	// The parser accepts a comma in seconds and an hour of one digit, FHIR does not.
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || strings.ContainsAny(s, ", ") {
+	if err != nil || strings.ContainsAny(s, ", ") || s[len("2026-02-20T06")] != ':' {
 		if _, err := time.Parse("2006-01-02T15:04:05", strings.SplitN(s, ".", 2)[0]); err == nil {
 			return timeline.Time{}, refuse(ReasonInvalidTime, "%s has no offset", element)
 		}
@@ -48,11 +48,22 @@ type period struct {
 	End   string `json:"end"`
 }
 
-// span reads a dateTime or a Period: the clinical time and, of a Period, its end. Where the Period has no start its end stands for it.
-func span(element, at string, p *period, zone *time.Location) (start timeline.Time, end time.Time, prob *problem) {
-	if at != "" {
-		start, prob = parseTime(element+"DateTime", at, zone)
-		return start, end, prob
+// span reads effective[x] or performed[x]: the clinical time and, of a Period, its end. Where the Period has no start its end stands for it.
+// It goes before the parser, which would call a time without an offset an invalid resource and say no more.
+func (h *head) span(element string, zone *time.Location) (start timeline.Time, end time.Time, prob *problem) {
+	for _, name := range []string{element + "DateTime", element + "Instant"} {
+		if raw := h.doc.get(name); raw != nil && raw[0] == '"' {
+			start, prob = parseTime(name, str(raw), zone)
+			return start, end, prob
+		} else if raw != nil {
+			return start, end, refuse(ReasonInvalidResource, "%s is no string", name)
+		}
+	}
+	var p *period
+	if raw := h.doc.get(element + "Period"); raw != nil {
+		if p = new(period); !parse(raw, p) {
+			return start, end, refuse(ReasonInvalidResource, "%sPeriod cannot be read", element)
+		}
 	}
 	if p == nil {
 		return start, end, refuse(ReasonNoTime, "no %s", element)
@@ -62,11 +73,21 @@ func span(element, at string, p *period, zone *time.Location) (start timeline.Ti
 		if prob != nil {
 			return start, end, prob
 		}
-		end = e.Start
-		if p.Start == "" {
+		if end = endOf(e, zone); p.Start == "" {
 			return e, end, nil
 		}
 	}
-	start, prob = parseTime(element+"Period.start", p.Start, zone)
+	if start, prob = parseTime(element+"Period.start", p.Start, zone); prob == nil && !end.IsZero() && end.Before(start.Start) {
+		prob = refuse(ReasonInvalidTime, "%sPeriod ends before it starts", element)
+	}
 	return start, end, prob
+}
+
+// endOf is the instant at which a Period is over: FHIR counts the whole of a date-only end as part of it.
+func endOf(end timeline.Time, zone *time.Location) time.Time {
+	if !end.DateOnly() {
+		return end.Start
+	}
+	local := end.Start.In(zone)
+	return time.Date(local.Year(), local.Month(), local.Day()+1, 0, 0, 0, 0, zone)
 }

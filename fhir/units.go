@@ -111,7 +111,8 @@ func spelling(s string) string {
 	return s
 }
 
-var unclean = strings.NewReplacer(" ", "", "\u00a0", "", "µ", "u", "μ", "u", "^", "*", "³", "3")
+// A superscript is an exponent after 10 and a plain digit in mm³.
+var unclean = strings.NewReplacer(" ", "", "\u00a0", "", "µ", "u", "μ", "u", "^", "*", "10³", "10*3", "10⁶", "10*6", "10⁹", "10*9", "³", "3", "×", "x")
 
 // lookUnit finds the unit of a quantity. The UCUM code goes first, the text where there is no code that the table knows; if both are known and
 // differ, neither is believed.
