@@ -145,7 +145,7 @@ func Fold(told []Told, e Event) []Told {
 }
 
 // pair matches what was told with what is found, within the same study, subject, rule and key: first the finding that has an alert's very name
-// (an alert that was retracted comes back so), then the longest overlap in time, then the earliest onset. merged names, for what stays
+// (an alert that was retracted comes back so), then the one that it was last told as, then the longest overlap in time, then the earliest onset. merged names, for what stays
 // unmatched though it overlaps a finding, the alert that took it.
 func pair(told []Told, findings []rules.Finding, now time.Time) (pairs map[int]int, merged map[int]string) {
 	pairs, merged = map[int]int{}, map[int]string{}
@@ -156,6 +156,20 @@ func pair(told []Told, findings []rules.Finding, now time.Time) (pairs map[int]i
 	}
 	for j := range findings {
 		if i, ok := byName[findings[j].ID]; ok {
+			pairs[i], taken[j] = j, told[i].Alert
+		}
+	}
+	byID := make(map[string]int, len(told)) // an alert whose onset has moved keeps its name; its finding has another id
+	for i := range told {
+		if _, done := pairs[i]; !done && told[i].Transition != Retracted {
+			byID[told[i].Finding.ID] = i
+		}
+	}
+	for j := range findings {
+		if _, gone := taken[j]; gone {
+			continue
+		}
+		if i, ok := byID[findings[j].ID]; ok {
 			pairs[i], taken[j] = j, told[i].Alert
 		}
 	}
