@@ -107,8 +107,8 @@ func (a *App) Start(ctx context.Context) error {
 		}
 		a.access = access
 		a.onStop("broker", func(context.Context) error { broker.Shutdown(); broker.WaitForShutdown(); return nil })
-	} else {
-		a.access = Access{URL: o.NATS, Creds: o.Creds}
+	} else if a.access, err = NewAccess(o.NATS, o.Creds); err != nil {
+		return err
 	}
 	if err := a.access.write(o.DataDir); err != nil {
 		return err
