@@ -104,13 +104,21 @@ func (a Access) write(dataDir string) error {
 	return writePrivate(filepath.Join(dataDir, accessFile), append(data, '\n'))
 }
 
-// writePrivate replaces a file in one step, readable by its owner only.
+// writePrivate replaces a file in one step, readable by its owner only. Processes that share a data directory may do so at once: each has its own
+// temporary file.
 func writePrivate(path string, data []byte) error {
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // mode 0600
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
 }
 
 // siteKey reads the key of patient keys, or makes it at the first start.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +26,7 @@ import (
 	"github.com/trialwatch/trialwatch/consumers/wire"
 	"github.com/trialwatch/trialwatch/internal/app"
 	"github.com/trialwatch/trialwatch/internal/natstest"
+	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 // natsCLI is the version of the ordinary nats client that the test installs, unless TRIALWATCH_NATS_CLI names a binary.
@@ -366,4 +369,106 @@ func installNATS(t *testing.T) string {
 		t.Skipf("the nats client cannot be installed (TRIALWATCH_NATS_CLI may name one): %v\n%s", err, out)
 	}
 	return bin
+}
+
+// TestLargestMessage: the largest message that the broker takes becomes a dead letter, and what comes after it is read.
+func TestLargestMessage(t *testing.T) {
+	a := startEmbedded(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	js := a.JetStream()
+	body := func(n int) []byte {
+		b := []byte(`{"resourceType":"Observation","id":"big","note":[{"text":"`)
+		b = append(b, bytes.Repeat([]byte("x"), n-len(b)-4)...)
+		return append(b, `"}]}`...)
+	}
+	if _, err := js.Publish(ctx, wire.FHIR("main", "Observation"), body(wire.MaxFHIR+1)); err == nil {
+		t.Fatal("the broker takes a message that is larger than its dead letter may be")
+	}
+	if _, err := js.Publish(ctx, wire.FHIR("main", "Observation"), body(wire.MaxFHIR)); err != nil {
+		t.Fatal(err)
+	}
+	small := `{"resourceType":"ResearchSubject","id":"rs-1","identifier":[{"system":"urn:s","value":"S-001"}],"status":"on-study","period":{"start":"2026-01-01"},"study":{"reference":"ResearchStudy/til-il2"},"individual":{"reference":"Patient/p1"},"assignedArm":"arm-1"}`
+	if _, err := js.Publish(ctx, wire.FHIR("main", "ResearchSubject"), []byte(small)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, ctx, "a dead letter and a fact", func() bool {
+		dead, err := js.Stream(ctx, wire.StreamDeadLetters)
+		if err != nil {
+			return false
+		}
+		facts, err := js.Stream(ctx, wire.StreamFacts)
+		return err == nil && dead.CachedInfo().State.Msgs == 1 && facts.CachedInfo().State.Msgs == 1
+	})
+}
+
+// startEmbedded starts an app with a broker of its own.
+func startEmbedded(t *testing.T) *app.App {
+	t.Helper()
+	p, err := shippedTrial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := app.DefaultOptions()
+	o.DataDir, o.Protocols, o.Listen = t.TempDir(), []*protocol.Protocol{p}, "127.0.0.1:0"
+	a, err := app.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// TestSharedDataDirectory: with an external broker processes may share a data directory, and may start at the same moment.
+func TestSharedDataDirectory(t *testing.T) {
+	broker := natstest.Start(t, natstest.Build(t), t.TempDir())
+	dir := t.TempDir()
+	p, err := shippedTrial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			o := app.DefaultOptions()
+			o.DataDir, o.NATS, o.Protocols, o.Stages = dir, broker.URL, []*protocol.Protocol{p}, []string{app.StageIntake}
+			a, err := app.New(o)
+			if err == nil {
+				err = errors.Join(a.Start(t.Context()), a.Stop())
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestNewAccess(t *testing.T) {
+	t.Setenv(app.UserEnv, "env-user")
+	t.Setenv(app.PasswordEnv, "env-password")
+	for _, row := range []struct {
+		url  string
+		want app.Access
+	}{
+		{"nats://a:4222", app.Access{URL: "nats://a:4222", User: "env-user", Password: "env-password"}},
+		{"a:4222", app.Access{URL: "nats://a:4222", User: "env-user", Password: "env-password"}},
+		{"nats://u:p@a:4222", app.Access{URL: "nats://a:4222", User: "u", Password: "p"}},
+		{"tls://u:p@a:4222, tls://b:4222", app.Access{URL: "tls://a:4222,tls://b:4222", User: "u", Password: "p"}},
+	} {
+		got, err := app.NewAccess(row.url, "")
+		if err != nil || got != row.want {
+			t.Errorf("%s: %+v, %v, want %+v", row.url, got, err, row.want)
+		}
+	}
+	if _, err := app.NewAccess("nats://u:s3cret@a b:4222", ""); err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("a URL that cannot be read: %v", err)
+	}
 }
