@@ -107,18 +107,21 @@ func (a Access) write(dataDir string) error {
 // writePrivate replaces a file in one step, readable by its owner only. Processes that share a data directory may do so at once: each has its own
 // temporary file.
 func writePrivate(path string, data []byte) error {
+	return placePrivate(path, data, os.Rename)
+}
+
+// placePrivate writes a file of its own beside path and has place move it there.
+func placePrivate(path string, data []byte, place func(from, to string) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // mode 0600
 	if err != nil {
 		return err
 	}
+	defer os.Remove(f.Name()) // it is gone after a rename
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
 	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return place(f.Name(), path)
 }
 
 // siteKey reads the key of patient keys, or makes it at the first start.
@@ -129,7 +132,12 @@ func siteKey(dataDir string) ([]byte, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		key := make([]byte, 32)
 		rand.Read(key)
-		return key, writePrivate(path, []byte(hex.EncodeToString(key)+"\n"))
+		// A link, since it does not replace: of processes that start at once one makes the key, and the others read it.
+		err := placePrivate(path, []byte(hex.EncodeToString(key)+"\n"), os.Link)
+		if errors.Is(err, fs.ErrExist) {
+			return siteKey(dataDir)
+		}
+		return key, err
 	case err != nil:
 		return nil, err
 	}
