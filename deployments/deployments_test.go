@@ -385,3 +385,46 @@ func TestDockerfile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDocumentedCommands: what the documents tell a person to type exists.
+func TestDocumentedCommands(t *testing.T) {
+	bin := filepath.Join(t.TempDir(), "trialwatch")
+	static(t, bin)
+	commands := 0
+	for _, name := range []string{"README.md", filepath.Join("systemd", "trialwatch.service"), filepath.Join("docker", "Dockerfile"), "compose.yaml", filepath.Join("..", "docs", "operations.md")} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Container files write a command as a list.
+		text = regexp.MustCompile(`(?m)^(CMD|    command:) \["serve".*\]$`).ReplaceAllFunc(text, func(l []byte) []byte {
+			return regexp.MustCompile(`[\[\]",]`).ReplaceAll(bytes.Replace(l, []byte("["), []byte("trialwatch "), 1), nil)
+		})
+		for _, m := range regexp.MustCompile(`(?m)\btrialwatch ((?:serve|ingest|alerts|aggregates|deadletters|evaluate) .*)$`).FindAllStringSubmatch(string(text), -1) {
+			l := m[1]
+			var words []string
+			for _, w := range strings.Fields(strings.Trim(strings.SplitN(l, "`", 2)[0], "` ")) {
+				switch {
+				case strings.HasPrefix(w, "--"):
+					words = append(words, w)
+				case len(words) == 0, len(words) == 1 && slices.Contains([]string{"list", "show", "watch"}, w):
+					words = append(words, w)
+				}
+			}
+			sub := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return strings.HasPrefix(w, "--") })
+			help, err := exec.Command(bin, append(sub, "--help")...).CombinedOutput()
+			if err != nil {
+				t.Errorf("%s: trialwatch %s: %v", name, l, err)
+			}
+			for _, w := range words {
+				if strings.HasPrefix(w, "--") && !bytes.Contains(help, []byte(w+" ")) {
+					t.Errorf("%s: trialwatch %s: no flag %s", name, l, w)
+				}
+			}
+			commands++
+		}
+	}
+	if commands < 12 {
+		t.Errorf("only %d commands found: this test sees too little", commands)
+	}
+}
