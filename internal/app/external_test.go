@@ -83,34 +83,21 @@ func as(role string) []string {
 func (e *external) compare(t *testing.T, refusedStatus int, files ...string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	broker := natstest.StartConfig(t, e.server, filepath.Join("..", "..", "deployments", "nats", "nats-server.conf"),
-		"NATS_STORE="+t.TempDir(), "TRIALWATCH_PASSWORD=p-trialwatch", "EHR_PASSWORD=p-ehr", "COORDINATOR_PASSWORD=p-coordinator",
-		"DASHBOARD_PASSWORD=p-dashboard", "OPERATOR_PASSWORD=p-operator", "SYS_PASSWORD=p-sys")
-	e.serve(t, broker.URL, t.TempDir())
+	broker := e.broker(t)
+	data := t.TempDir()
+	stop := e.serve(t, broker.URL, data)
 	js := e.jetStream(t, broker.URL)
 	eventually(t, ctx, "the streams exist", func() bool {
 		_, err := js.Stream(ctx, wire.StreamAggregates)
 		return err == nil
 	})
 
-	cli := func(role string, args ...string) []byte {
-		t.Helper()
-		cmd := exec.CommandContext(ctx, e.trialwatch, append(args, "--nats", broker.URL)...)
-		cmd.Env = as(role)
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("trialwatch %s as %s: %v\n%s", strings.Join(args, " "), role, err, &stderr)
-		}
-		return out
-	}
-	t.Logf("ingest: %s", cli("ehr", append([]string{"ingest"}, files...)...))
+	t.Logf("ingest: %s", e.run(t, ctx, broker.URL, "ehr", append([]string{"ingest"}, files...)...))
 	e.settle(t, ctx, js)
 
 	// Each command with the least of rights that it needs.
-	alerts := cli("coordinator", "alerts", "list", "--all", "--output", "json")
-	panels := cli("dashboard", "aggregates", "show", "--output", "json")
+	alerts := e.run(t, ctx, broker.URL, "coordinator", "alerts", "list", "--all", "--output", "json")
+	panels := e.run(t, ctx, broker.URL, "dashboard", "aggregates", "show", "--output", "json")
 	asOf := latestAsOf(t, panels)
 	cmd := exec.CommandContext(ctx, e.trialwatch, append([]string{"evaluate", "--as-of", asOf}, files...)...)
 	evaluated, _ := cmd.Output()
@@ -128,10 +115,62 @@ func (e *external) compare(t *testing.T, refusedStatus int, files ...string) {
 	t.Run("with the nats client", func(t *testing.T) {
 		e.natsClient(t, ctx, broker.URL, alerts, panels)
 	})
+	t.Run("from a backup", func(t *testing.T) {
+		// As docs/operations.md says: serve is stopped, the streams are copied one after another, and site.key is kept.
+		stop()
+		dir := filepath.Join(t.TempDir(), "backup")
+		e.nats(t, ctx, broker.URL, "backup", "account", dir, "--force")
+		second := e.broker(t)
+		e.nats(t, ctx, second.URL, "backup", "restore", "account", dir)
+		e.serve(t, second.URL, data)
+		js := e.jetStream(t, second.URL)
+		e.settle(t, ctx, js)
+		if got := e.run(t, ctx, second.URL, "coordinator", "alerts", "list", "--all", "--output", "json"); !bytes.Equal(got, alerts) {
+			t.Errorf("after a restore the alerts differ:\n%s", cmp.Diff(settled(alerts), settled(got)))
+		}
+	})
 }
 
-// serve starts "trialwatch serve", which dies with the test. Its log must not hold the password.
-func (e *external) serve(t *testing.T, url, dir string) {
+// broker starts a nats-server with the configuration that we ship.
+func (e *external) broker(t *testing.T) *natstest.Process {
+	t.Helper()
+	return natstest.StartConfig(t, e.server, filepath.Join("..", "..", "deployments", "nats", "nats-server.conf"),
+		"NATS_STORE="+t.TempDir(), "TRIALWATCH_PASSWORD=p-trialwatch", "EHR_PASSWORD=p-ehr", "COORDINATOR_PASSWORD=p-coordinator",
+		"DASHBOARD_PASSWORD=p-dashboard", "OPERATOR_PASSWORD=p-operator", "SYS_PASSWORD=p-sys")
+}
+
+// run runs a command of trialwatch as a role and returns what it prints.
+func (e *external) run(t *testing.T, ctx context.Context, url, role string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, e.trialwatch, append(args, "--nats", url)...)
+	cmd.Env = as(role)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("trialwatch %s as %s: %v\n%s", strings.Join(args, " "), role, err, &stderr)
+	}
+	return out
+}
+
+// nats runs the ordinary client as the operator and returns what it prints.
+func (e *external) nats(t *testing.T, ctx context.Context, url string, args ...string) []byte {
+	t.Helper()
+	bin := installNATS(t)
+	cmd := exec.CommandContext(ctx, bin, append([]string{"--server", url, "--user", "operator", "--password", "p-operator", "--timeout", "20s", "--no-context"}, args...)...)
+	home := t.TempDir() // the client looks for a context of the user's
+	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("nats %s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
+	}
+	return out
+}
+
+// serve starts "trialwatch serve" and returns what stops it, at the latest with the test. Its log must not hold the password.
+func (e *external) serve(t *testing.T, url, dir string) (stop func()) {
 	t.Helper()
 	var said bytes.Buffer
 	cmd := exec.Command(e.trialwatch, "serve", "--nats", strings.Replace(url, "://", "://trialwatch:p-trialwatch@", 1), "--data", dir, "--listen", "127.0.0.1:0", "--trust-received-at")
@@ -140,7 +179,7 @@ func (e *external) serve(t *testing.T, url, dir string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("serve: %v", err)
@@ -152,6 +191,8 @@ func (e *external) serve(t *testing.T, url, dir string) {
 			t.Logf("serve said:\n%s", &said)
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 func (e *external) jetStream(t *testing.T, url string) jetstream.JetStream {
@@ -252,23 +293,8 @@ func latestAsOf(t *testing.T, panels []byte) string {
 
 // natsClient reads the same with the client that every NATS operator has, and knows nothing of trialwatch but the subjects.
 func (e *external) natsClient(t *testing.T, ctx context.Context, url string, alerts, panels []byte) {
-	bin := installNATS(t)
-	// The client looks for a context of the user's: it must not find one.
-	home := t.TempDir()
-	run := func(args ...string) []byte {
-		t.Helper()
-		cmd := exec.CommandContext(ctx, bin, append([]string{"--server", url, "--user", "operator", "--password", "p-operator", "--timeout", "20s", "--no-context"}, args...)...)
-		cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home)
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("nats %s: %v\n%s", strings.Join(args, " "), err, &stderr)
-		}
-		return out
-	}
 	var subjects map[string]int
-	if err := json.Unmarshal(run("stream", "subjects", wire.StreamOut, "alerts.>", "--json"), &subjects); err != nil {
+	if err := json.Unmarshal(e.nats(t, ctx, url, "stream", "subjects", wire.StreamOut, "alerts.>", "--json"), &subjects); err != nil {
 		t.Fatal(err)
 	}
 	count := 0
@@ -283,7 +309,7 @@ func (e *external) natsClient(t *testing.T, ctx context.Context, url string, ale
 		Data json.RawMessage `json:"data"`
 	}
 	standing := map[string]map[string]any{}
-	raw := run("sub", "alerts.>", "--stream", wire.StreamOut, "--all", "--raw", "--count", strconv.Itoa(count))
+	raw := e.nats(t, ctx, url, "sub", "alerts.>", "--stream", wire.StreamOut, "--all", "--raw", "--count", strconv.Itoa(count))
 	events := 0
 	for l := range bytes.Lines(raw) {
 		if len(bytes.TrimSpace(l)) == 0 {
@@ -337,7 +363,7 @@ func (e *external) natsClient(t *testing.T, ctx context.Context, url string, ale
 
 	through := regexp.MustCompile(`,"through":[0-9]+`)
 	lines := settled(panels)
-	read := settled(through.ReplaceAll(run("sub", "aggregates.>", "--stream", wire.StreamAggregates, "--last-per-subject", "--raw", "--count", strconv.Itoa(len(lines)+1)), nil))
+	read := settled(through.ReplaceAll(e.nats(t, ctx, url, "sub", "aggregates.>", "--stream", wire.StreamAggregates, "--last-per-subject", "--raw", "--count", strconv.Itoa(len(lines)+1)), nil))
 	read = slices.DeleteFunc(read, func(l string) bool { return strings.TrimSpace(l) == "" })
 	slices.Sort(lines)
 	slices.Sort(read)
