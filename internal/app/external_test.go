@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -426,6 +427,26 @@ func TestLargestMessage(t *testing.T) {
 		facts, err := js.Stream(ctx, wire.StreamFacts)
 		return err == nil && dead.CachedInfo().State.Msgs == 1 && facts.CachedInfo().State.Msgs == 1
 	})
+}
+
+// TestNotReadyWhileTheWatchCannotGoOn: a watch that stands still tells nobody anything, and must not look well.
+func TestNotReadyWhileTheWatchCannotGoOn(t *testing.T) {
+	a := startEmbedded(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ready := func() bool {
+		resp, err := http.Get("http://" + a.Addr() + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}
+	eventually(t, ctx, "ready", ready)
+	if _, err := a.JetStream().Publish(ctx, wire.Facts("main", "x"), []byte("no fact")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, ctx, "not ready", func() bool { return !ready() })
 }
 
 // startEmbedded starts an app with a broker of its own.
