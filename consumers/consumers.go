@@ -100,6 +100,10 @@ func read(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstr
 	cfg.InactiveThreshold = time.Minute
 	cfg.MemoryStorage = true
 	cfg.Replicas = 1
+	if len(cfg.FilterSubjects) == 1 {
+		// A single filter becomes part of the subject of the request, where a broker can allow it to a role that may not read the rest of the stream.
+		cfg.FilterSubject, cfg.FilterSubjects = cfg.FilterSubjects[0], nil
+	}
 	consumer, err := js.CreateConsumer(ctx, stream, cfg)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read %s: %w", stream, err)

@@ -20,7 +20,7 @@ import (
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
-// WatchConfig is what [NewWatch] needs. All fields but the last two are required.
+// WatchConfig is what [NewWatch] needs. All fields but the last three are required.
 type WatchConfig struct {
 	JetStream jetstream.JetStream
 	Protocols []*protocol.Protocol
@@ -31,6 +31,8 @@ type WatchConfig struct {
 	Metrics   *Metrics
 	// CaughtUp, if not nil, is called each time the worker has reached the end of the facts as it was at its start.
 	CaughtUp func()
+	// Behind, if not nil, is called each time the worker starts to read: at its start, and whenever it recovers.
+	Behind func()
 	// WithoutFence leaves out the expected sequence of the checkpoint. It exists so that a test can show that the fence is needed.
 	WithoutFence bool
 }
@@ -47,6 +49,9 @@ func NewWatch(cfg WatchConfig) *Watch { return &Watch{cfg} }
 // Run works until ctx ends, and then returns nil.
 func (w *Watch) Run(ctx context.Context) error {
 	return forever(ctx, w.cfg.Logger, func(ctx context.Context) error {
+		if w.cfg.Behind != nil {
+			w.cfg.Behind()
+		}
 		s := &session{cfg: &w.cfg, sites: map[string]*watched{}}
 		return s.run(ctx)
 	})

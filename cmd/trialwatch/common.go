@@ -36,18 +36,21 @@ type brokerFlags struct{ data, url, creds string }
 
 func (b *brokerFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&b.data, "data", defaultData(), "data directory of the running trialwatch (nats.json in it says where its broker is)")
-	c.Flags().StringVar(&b.url, "nats", "", "URL of the broker, in place of the one in the data directory")
+	c.Flags().StringVar(&b.url, "nats", "", "URL of the broker, in place of the one in the data directory; its user and password: TRIALWATCH_NATS_USER, TRIALWATCH_NATS_PASSWORD")
 	c.Flags().StringVar(&b.creds, "creds", "", "credentials file for --nats")
 }
 
 // connect returns a JetStream of the running system and what closes it.
 func (b *brokerFlags) connect() (jetstream.JetStream, func(), error) {
-	access := app.Access{URL: b.url, Creds: b.creds}
+	var access app.Access
+	var err error
 	if b.url == "" {
-		var err error
-		if access, err = app.ReadAccess(b.data); err != nil {
-			return nil, nil, err
-		}
+		access, err = app.ReadAccess(b.data)
+	} else {
+		access, err = app.NewAccess(b.url, b.creds)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	nc, err := access.Connect("trialwatch-cli")
 	if err != nil {

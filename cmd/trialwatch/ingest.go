@@ -116,7 +116,8 @@ func (in *ingester) line(l feed.Line) error {
 			in.refuse(l, "not-fhir", fmt.Sprintf("entry %d: %v", i, part.Err))
 			continue
 		}
-		if len(part.Data) > wire.MaxMessage-4096 {
+		const headers = 4096 // ours and those of the batch
+		if len(part.Data) > wire.MaxFHIR-headers {
 			in.refuse(l, "too-large", fmt.Sprintf("entry %d: %d bytes, more than a message can hold", i, len(part.Data)))
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // the zones of sites, in a container that has no zone files
 
 	"github.com/spf13/cobra"
 )

@@ -98,7 +98,7 @@ the nats client. EHR systems publish FHIR R4 resources to fhir.<site>.<ResourceT
 	f.StringArrayVar(&cfg.Protocols, "protocol", nil, "protocol file, more than one for several studies (default: the shipped trial)")
 	f.StringVar(&cfg.Data, "data", defaultData(), "data directory: keys, nats.json, and the store of the embedded broker")
 	f.StringVar(&file, "config", "", "YAML file with these settings and the streams' sizes")
-	f.StringVar(&cfg.NATS, "nats", "", "URL of an external broker (default: an embedded one)")
+	f.StringVar(&cfg.NATS, "nats", "", "URL of an external broker (default: an embedded one); its user and password: TRIALWATCH_NATS_USER, TRIALWATCH_NATS_PASSWORD")
 	f.StringVar(&cfg.Creds, "creds", "", "credentials file for --nats")
 	f.StringVar(&cfg.Listen, "listen", "127.0.0.1:8080", "address of the page, /healthz, /readyz and /metrics")
 	f.StringVar(&stages, "stages", strings.Join(app.AllStages, ","), "stages that this process runs")

@@ -19,8 +19,12 @@ func DefaultSizes() Sizes {
 	return Sizes{FHIR: 6 * gib, Facts: 4 * gib, DeadLetters: gib, Out: 4 * gib, Aggregates: gib / 4}
 }
 
-// MaxMessage is the largest NATS message that we publish or accept.
+// MaxMessage is the largest NATS message that we publish. It is the default limit of a nats-server.
 const MaxMessage = 1 << 20
+
+// MaxFHIR is the largest FHIR message that we accept. Its dead letter is a copy with headers, and must fit MaxMessage: one that does not would stop
+// the intake for good.
+const MaxFHIR = MaxMessage - 16<<10
 
 // Streams returns the configuration of every stream. Nothing expires but what an operator says; messages are deleted by nobody, and streams with
 // roll-ups are the only ones that can be purged, since the server asks for it.
@@ -32,7 +36,7 @@ func Streams(sizes Sizes, replicas int) []jetstream.StreamConfig {
 		}
 	}
 	fhir := base(StreamFHIR, "fhir.>", sizes.FHIR)
-	fhir.DenyPurge, fhir.AllowAtomicPublish = true, true
+	fhir.DenyPurge, fhir.AllowAtomicPublish, fhir.MaxMsgSize = true, true, MaxFHIR
 	facts := base(StreamFacts, "facts.>", sizes.Facts)
 	facts.DenyPurge, facts.AllowAtomicPublish = true, true
 	dead := base(StreamDeadLetters, "deadletters.>", sizes.DeadLetters)

@@ -107,8 +107,8 @@ func (a *App) Start(ctx context.Context) error {
 		}
 		a.access = access
 		a.onStop("broker", func(context.Context) error { broker.Shutdown(); broker.WaitForShutdown(); return nil })
-	} else {
-		a.access = Access{URL: o.NATS, Creds: o.Creds}
+	} else if a.access, err = NewAccess(o.NATS, o.Creds); err != nil {
+		return err
 	}
 	if err := a.access.write(o.DataDir); err != nil {
 		return err
@@ -145,6 +145,7 @@ func (a *App) Start(ctx context.Context) error {
 	if slices.Contains(o.Stages, StageWatch) {
 		a.work(run, consumers.NewWatch(consumers.WatchConfig{
 			JetStream: a.js, Protocols: o.Protocols, SiteKey: key, Clock: o.Clock, Worker: worker, Logger: log.With().Str("stage", StageWatch).Logger(), Metrics: metrics,
+			Behind: func() { a.caughtUp.Store(false) },
 			CaughtUp: func() {
 				a.caughtUp.Store(true)
 				if o.CaughtUp != nil {
@@ -227,7 +228,7 @@ func (a *App) ready(ctx context.Context) error {
 		return errors.New("not connected to the broker")
 	}
 	if !a.caughtUp.Load() {
-		return errors.New("still reading facts from before the start")
+		return errors.New("the watch is still reading stored facts")
 	}
 	for _, cfg := range wire.Streams(a.opts.Sizes, a.opts.Replicas) {
 		s, err := a.js.Stream(ctx, cfg.Name)

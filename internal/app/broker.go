@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -24,6 +26,12 @@ type Access struct {
 	Password string `json:"password,omitempty"`
 	Creds    string `json:"creds,omitempty"`
 }
+
+// The environment of a user of an external broker.
+const (
+	UserEnv     = "TRIALWATCH_NATS_USER"
+	PasswordEnv = "TRIALWATCH_NATS_PASSWORD"
+)
 
 const (
 	accessFile  = "nats.json"
@@ -46,11 +54,37 @@ func ReadAccess(dataDir string) (Access, error) {
 	return a, nil
 }
 
+// NewAccess is how to reach an external broker. A user and password in the URL are taken out of it: URLs are printed and logged, and a password must not be.
+// Without them they come from the environment, since a command line is for all to see.
+func NewAccess(urls, creds string) (Access, error) {
+	a := Access{Creds: creds, User: os.Getenv(UserEnv), Password: os.Getenv(PasswordEnv)}
+	var bare []string
+	for s := range strings.SplitSeq(urls, ",") {
+		s = strings.TrimSpace(s)
+		if !strings.Contains(s, "://") {
+			s = "nats://" + s
+		}
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" {
+			return a, errors.New("the URL of the broker cannot be read: want nats://host:4222") // the parser's own error would print the password
+		}
+		if u.User != nil {
+			a.User = u.User.Username()
+			a.Password, _ = u.User.Password()
+			u.User = nil
+		}
+		bare = append(bare, u.String())
+	}
+	a.URL = strings.Join(bare, ",")
+	return a, nil
+}
+
 // Connect connects to the broker and keeps trying while it is away.
 func (a Access) Connect(name string) (*nats.Conn, error) {
 	opts := []nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond), nats.Timeout(5 * time.Second)}
 	if a.User != "" {
-		opts = append(opts, nats.UserInfo(a.User, a.Password))
+		// An inbox of one's own: the broker lets a user subscribe to it alone, so that no role reads the answers to another.
+		opts = append(opts, nats.UserInfo(a.User, a.Password), nats.CustomInboxPrefix("_INBOX."+wire.Token(a.User)))
 	}
 	if a.Creds != "" {
 		opts = append(opts, nats.UserCredentials(a.Creds))
@@ -70,13 +104,24 @@ func (a Access) write(dataDir string) error {
 	return writePrivate(filepath.Join(dataDir, accessFile), append(data, '\n'))
 }
 
-// writePrivate replaces a file in one step, readable by its owner only.
+// writePrivate replaces a file in one step, readable by its owner only. Processes that share a data directory may do so at once: each has its own
+// temporary file.
 func writePrivate(path string, data []byte) error {
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+	return placePrivate(path, data, os.Rename)
+}
+
+// placePrivate writes a file of its own beside path and has place move it there.
+func placePrivate(path string, data []byte, place func(from, to string) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // mode 0600
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	defer os.Remove(f.Name()) // it is gone after a rename
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return place(f.Name(), path)
 }
 
 // siteKey reads the key of patient keys, or makes it at the first start.
@@ -87,7 +132,12 @@ func siteKey(dataDir string) ([]byte, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		key := make([]byte, 32)
 		rand.Read(key)
-		return key, writePrivate(path, []byte(hex.EncodeToString(key)+"\n"))
+		// A link, since it does not replace: of processes that start at once one makes the key, and the others read it.
+		err := placePrivate(path, []byte(hex.EncodeToString(key)+"\n"), os.Link)
+		if errors.Is(err, fs.ErrExist) {
+			return siteKey(dataDir)
+		}
+		return key, err
 	case err != nil:
 		return nil, err
 	}

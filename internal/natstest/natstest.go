@@ -2,6 +2,7 @@
 package natstest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"os"
@@ -42,8 +43,9 @@ func InProcess(t testing.TB) jetstream.JetStream {
 
 // Process is a nats-server of its own.
 type Process struct {
-	URL string
-	cmd *exec.Cmd
+	URL     string
+	Monitor string // URL of its monitoring
+	cmd     *exec.Cmd
 }
 
 // Build builds the nats-server that go.mod pins and returns its path.
@@ -59,17 +61,28 @@ func Build(t testing.TB) string {
 // Start starts a nats-server process with JetStream on a free loopback port. It dies with the test.
 func Start(t testing.TB, bin, storeDir string) *Process {
 	t.Helper()
-	ports := t.TempDir()
-	conf := filepath.Join(ports, "nats.conf")
+	conf := filepath.Join(t.TempDir(), "nats.conf")
 	if err := os.WriteFile(conf, []byte("max_payload: 2097152\njetstream { store_dir: "+`"`+storeDir+`"`+", sync_interval: always }\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(bin, "-c", conf, "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", ports)
+	return StartConfig(t, bin, conf)
+}
+
+// StartConfig starts a nats-server process with a configuration file and more environment, but on free loopback ports. It dies with the test.
+func StartConfig(t testing.TB, bin, conf string, env ...string) *Process {
+	t.Helper()
+	ports := t.TempDir()
+	var said bytes.Buffer
+	cmd := exec.Command(bin, "-c", conf, "-a", "127.0.0.1", "-p", "-1", "-m", "-1", "--ports_file_dir", ports)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stderr = &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
 	p := &Process{cmd: cmd}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -77,15 +90,18 @@ func Start(t testing.TB, bin, storeDir string) *Process {
 		select {
 		case <-ctx.Done():
 			t.Fatal("nats-server has not said on which port it listens")
+		case <-ended:
+			t.Fatalf("nats-server ended at once:\n%s", &said)
 		case <-time.After(20 * time.Millisecond):
 		}
 		files, _ := filepath.Glob(filepath.Join(ports, "*.ports"))
 		for _, f := range files {
-			var said struct {
-				Nats []string `json:"nats"`
+			var listens struct {
+				Nats       []string `json:"nats"`
+				Monitoring []string `json:"monitoring"`
 			}
-			if data, err := os.ReadFile(f); err == nil && json.Unmarshal(data, &said) == nil && len(said.Nats) > 0 {
-				p.URL = said.Nats[0]
+			if data, err := os.ReadFile(f); err == nil && json.Unmarshal(data, &listens) == nil && len(listens.Nats) > 0 && len(listens.Monitoring) > 0 {
+				p.URL, p.Monitor = listens.Nats[0], listens.Monitoring[0]
 			}
 		}
 	}
