@@ -26,7 +26,7 @@ func TestParse(t *testing.T) {
 		{"1e-2", "1/100", nil},
 		{"123456789012345678", "123456789012345678", nil},
 		{"1234567890123456789", "", decimal.ErrRange}, // 19 digits
-		{"1.0000000000000000000000000000", "1", nil}, // trailing zeros are no digits
+		{"1.0000000000000000000000000000", "1", nil},  // trailing zeros are no digits
 		{"9223372036854775808", "", decimal.ErrRange},
 		{"1e999", "", decimal.ErrRange}, // must not allocate a thousand digits, either
 		{"1e-999", "", decimal.ErrRange},
