@@ -189,6 +189,7 @@ func runChaos(t *testing.T, bin string, seed uint64, events, kills int, withoutF
 			zombie = nil
 		}
 		if v.kills%4 == 3 {
+			awaitCommit(ctx, js, current) // who has not begun has nothing to do wrong when it wakes
 			zombie = current
 			_ = zombie.cmd.Process.Signal(syscall.SIGSTOP)
 			current = startProcessor(t, broker.URL, dir, withoutFence)
@@ -231,6 +232,20 @@ func runChaos(t *testing.T, bin string, seed uint64, events, kills int, withoutF
 	v.alerts = len(versions)
 	v.state, v.oracle = told(last), oracle(ctx, t, js)
 	return v
+}
+
+// awaitCommit waits until the last checkpoint is a processor's own, at most for a few seconds: there may be nothing to commit.
+func awaitCommit(ctx context.Context, js jetstream.JetStream, c *child) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		var last wire.Checkpoint
+		err := consumers.ReadLast(ctx, js, wire.StreamOut, "checkpoints.main", func(m jetstream.Msg) error { return json.Unmarshal(m.Data(), &last) })
+		if err == nil && strings.HasSuffix(last.Worker, fmt.Sprintf("-%d", c.cmd.Process.Pid)) {
+			return
+		}
+		wait(ctx, 20*time.Millisecond)
+	}
 }
 
 func wait(ctx context.Context, d time.Duration) {
