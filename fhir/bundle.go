@@ -52,7 +52,7 @@ func entries(data []byte, lim Limits) (list []bundleEntry, doc *document, ok boo
 			LastModified string `json:"lastModified"`
 		}
 		if parse(entry.get("response"), &response) {
-			e.modified, _ = instant(response.LastModified)
+			e.modified, _ = instant(response.LastModified, time.UTC)
 		}
 		if e.resource = entry.get("resource"); e.resource != nil {
 			e.doc, e.problem = prescan(e.resource, lim)
@@ -71,10 +71,10 @@ func (d *Decoder) bundle(m Message, data []byte) ([]Outcome, bool) {
 	var received time.Time
 	var bm meta
 	if parse(doc.get("meta"), &bm) {
-		received, _ = instant(bm.LastUpdated)
+		received, _ = instant(bm.LastUpdated, time.UTC)
 	}
 	if received.IsZero() {
-		received, _ = instant(str(doc.get("timestamp")))
+		received, _ = instant(str(doc.get("timestamp")), time.UTC)
 	}
 	r := &resolver{bases: d.cfg.BaseURLs, fullURL: fullURLs(list)}
 	var out []Outcome
@@ -87,7 +87,7 @@ func (d *Decoder) bundle(m Message, data []byte) ([]Outcome, bool) {
 				out = append(out, Outcome{Kind: Accepted, Fact: f, Ref: f.Ref, Entry: i, Raw: []byte(e.url), ReceivedAt: f.ReceivedAt})
 			}
 		case e.problem != nil:
-			if o, ok := unread(entry, e.problem, e.resource, i, received); ok {
+			if o, ok := d.unread(entry, e.problem, e.resource, i, received); ok {
 				out = append(out, o)
 				continue
 			}

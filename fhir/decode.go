@@ -22,7 +22,7 @@ func (d *Decoder) Decode(m Message) []Outcome {
 		}
 	}
 	if p != nil {
-		if o, ok := unread(m, p, data, -1, time.Time{}); ok {
+		if o, ok := d.unread(m, p, data, -1, time.Time{}); ok {
 			return []Outcome{o}
 		}
 		return []Outcome{d.deadLetter(&head{}, nil, m, p, data, -1)}
@@ -32,7 +32,7 @@ func (d *Decoder) Decode(m Message) []Outcome {
 
 // unread says that a resource is of a type that no rule reads, whatever else is wrong with it: a document of many megabytes is nobody's dead
 // letter. Only what is no JSON stays one, for its type cannot be trusted.
-func unread(m Message, p *problem, raw []byte, entry int, bundle time.Time) (Outcome, bool) {
+func (d *Decoder) unread(m Message, p *problem, raw []byte, entry int, bundle time.Time) (Outcome, bool) {
 	if p.reason == ReasonNotJSON || p.reason == ReasonNotFHIR {
 		return Outcome{}, false
 	}
@@ -49,7 +49,7 @@ func unread(m Message, p *problem, raw []byte, entry int, bundle time.Time) (Out
 	}
 	out := Outcome{Ref: h.ref, Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
 	if out.ReceivedAt.IsZero() {
-		out.ReceivedAt = h.receivedAt(bundle)
+		out.ReceivedAt = h.receivedAt(bundle, d.cfg.Zone)
 	}
 	return out, true
 }
@@ -64,7 +64,7 @@ func (d *Decoder) resource(m Message, doc *document, raw []byte, entry int, r *r
 	h.status = str(doc.get("status"))
 	out := Outcome{Ref: h.ref, Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
 	if out.ReceivedAt.IsZero() {
-		out.ReceivedAt = h.receivedAt(bundle)
+		out.ReceivedAt = h.receivedAt(bundle, d.cfg.Zone)
 	}
 	m.ReceivedAt = out.ReceivedAt
 	names, known := r4.types[h.ref.Type]

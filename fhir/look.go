@@ -94,24 +94,24 @@ func digestOf(raw []byte) string {
 }
 
 // receivedAt is the receipt of a resource whose message names none.
-func (h *head) receivedAt(bundle time.Time) time.Time {
+func (h *head) receivedAt(bundle time.Time, zone *time.Location) time.Time {
 	var m meta
 	parse(h.doc.get("meta"), &m)
-	if t, ok := instant(m.LastUpdated); ok {
+	if t, ok := instant(m.LastUpdated, zone); ok {
 		return t
 	}
 	if !bundle.IsZero() {
 		return bundle
 	}
 	for _, name := range []string{"issued", "effectiveDateTime", "effectiveInstant", "performedDateTime"} {
-		if t, ok := instant(str(h.doc.get(name))); ok {
+		if t, ok := instant(str(h.doc.get(name)), zone); ok {
 			return t
 		}
 	}
 	for _, name := range []string{"effectivePeriod", "performedPeriod", "period"} {
 		var p period
 		if parse(h.doc.get(name), &p) {
-			if t, ok := instant(p.Start); ok {
+			if t, ok := instant(p.Start, zone); ok {
 				return t
 			}
 		}
@@ -119,11 +119,12 @@ func (h *head) receivedAt(bundle time.Time) time.Time {
 	return time.Unix(0, 0).UTC()
 }
 
-func instant(s string) (time.Time, bool) {
+// instant reads a time; a date without one is its first instant at the site, as it is in clinical time.
+func instant(s string, zone *time.Location) (time.Time, bool) {
 	if s == "" {
 		return time.Time{}, false
 	}
-	t, p := parseTime("", s, time.UTC)
+	t, p := parseTime("", s, zone)
 	return t.Start, p == nil
 }
 

@@ -129,7 +129,7 @@ func lookUnit(units map[string]unit, code, text string) (u unit, sent string, p 
 	case okText:
 		return byText, text, nil
 	case code == "" && text == "":
-		return u, "", &timeline.Problem{Reason: timeline.ProblemUnitMissing, Detail: "no unit"}
+		return u, "", &timeline.Problem{Reason: timeline.ProblemUnitMissing, Detail: timeline.DetailNoUnit}
 	case text == "":
 		text = code
 	}

@@ -268,16 +268,18 @@ func problemRule(p *timeline.Problem) string {
 
 func problemText(p *timeline.Problem) string {
 	text := map[string]string{
-		timeline.ProblemUnitMissing:   "no unit that is known for it",
-		timeline.ProblemImplausible:   "beyond what is plausible",
-		timeline.ProblemValueAbsent:   "no value",
-		timeline.ProblemValueText:     "text where a number is needed",
-		timeline.ProblemValueRange:    "too many digits to compare exactly",
-		timeline.ProblemStatusUnknown: "status unknown",
+		timeline.ProblemUnitMissing:   "the unit is not known for it",
+		timeline.ProblemImplausible:   "the value is beyond what is plausible",
+		timeline.ProblemValueAbsent:   "there is no value",
+		timeline.ProblemValueText:     "there is text where a number is needed",
+		timeline.ProblemValueRange:    "the value has too many digits to compare exactly",
+		timeline.ProblemStatusUnknown: "the status is unknown",
 	}[p.Reason]
-	text = cmp.Or(text, p.Reason)
-	if p.Detail != "" {
+	switch {
+	case p.Detail == timeline.DetailNoUnit:
+		text = "there is no unit"
+	case p.Reason == timeline.ProblemUnitMissing && p.Detail != "":
 		text += " (" + p.Detail + ")"
 	}
-	return text + ": not used."
+	return cmp.Or(text, p.Reason) + ", so it is not used."
 }

@@ -85,7 +85,9 @@ func Parse(name string, data []byte) (*Protocol, error) {
 		return nil, f.syntax(err)
 	}
 	f.validate(doc)
-	if len(f.errs) > 0 {
+	shaped := len(f.errs) == 0
+	f.zone(doc)
+	if !shaped {
 		return nil, f.sorted()
 	}
 	p := &Protocol{FutureTolerance: Duration(24 * time.Hour)}
@@ -273,14 +275,24 @@ var canonical = map[string]string{timeline.CreatinineMass: "mg/dL", timeline.Cre
 
 var terms = []string{"neutrophil-count-decreased", "fever"}
 
+// zone judges the time zone, together with what the schema finds.
+func (f *file) zone(doc any) {
+	m, _ := doc.(map[string]any)
+	name, ok := m["timezone"].(string)
+	if !ok {
+		return
+	}
+	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
+		f.at([]string{"timezone"}, "unknown time zone %q: want a name of the IANA database, such as America/Chicago", name)
+	}
+}
+
 // check finds what a schema cannot: contradictions between parts.
 func (f *file) check(p *Protocol) {
-	zone, err := time.LoadLocation(p.Timezone)
-	if err != nil || p.Timezone == "Local" {
-		f.at([]string{"timezone"}, "unknown time zone %q: want a name of the IANA database, such as America/Chicago", p.Timezone)
-		zone = time.UTC
+	p.Zone = time.UTC
+	if zone, err := time.LoadLocation(p.Timezone); err == nil { // else zone has said so
+		p.Zone = zone
 	}
-	p.Zone = zone
 	named := map[string]string{}
 	for i, a := range p.Arms {
 		for j, n := range append([]string{a.ID, a.Title}, a.Aliases...) {

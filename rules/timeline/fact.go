@@ -108,6 +108,9 @@ const (
 	ProblemStatusUnknown = "status-unknown" // status "unknown": data.ungradable
 )
 
+// DetailNoUnit is the detail of a value without any unit.
+const DetailNoUnit = "no unit"
+
 // Quantity is a number with its unit as it was sent and in the canonical unit of its analyte or dimension.
 type Quantity struct {
 	Value      decimal.Number `json:"value"`                // in the canonical unit
