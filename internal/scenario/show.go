@@ -46,7 +46,7 @@ func findings(fs []rules.Finding, zone *time.Location) string {
 func describe(f *rules.Finding, zone *time.Location) string {
 	s := f.Subject + " " + f.Rule
 	if key := rules.KeyOf(f.ID); key != "-" {
-		s += " of " + key
+		s += " of " + strings.ReplaceAll(key, rules.Escape("/"), "/")
 	}
 	s += ", onset " + clock(f.Onset, zone)
 	if f.End != nil {
