@@ -145,8 +145,8 @@ func Fold(told []Told, e Event) []Told {
 }
 
 // pair matches what was told with what is found, within the same study, subject, rule and key: first the finding that has an alert's very name
-// (an alert that was retracted comes back so), then the longest overlap in time, then the earliest onset. merged names, for what stays
-// unmatched though it overlaps a finding, the alert that took it.
+// (an alert that was retracted comes back so), then the one under whose id it was last told, then the longest overlap in time, then the
+// earliest onset. merged names, for what stays unmatched though it overlaps a finding, the alert that took it.
 func pair(told []Told, findings []rules.Finding, now time.Time) (pairs map[int]int, merged map[int]string) {
 	pairs, merged = map[int]int{}, map[int]string{}
 	taken := map[int]string{}
@@ -156,6 +156,18 @@ func pair(told []Told, findings []rules.Finding, now time.Time) (pairs map[int]i
 	}
 	for j := range findings {
 		if i, ok := byName[findings[j].ID]; ok {
+			pairs[i], taken[j] = j, told[i].Alert
+		}
+	}
+	lastAs := make(map[string]int, len(told))
+	for i := range told {
+		if _, done := pairs[i]; !done && told[i].Transition != Retracted {
+			lastAs[told[i].Finding.ID] = i
+		}
+	}
+	for j := range findings {
+		i, ok := lastAs[findings[j].ID]
+		if _, gone := taken[j]; ok && !gone {
 			pairs[i], taken[j] = j, told[i].Alert
 		}
 	}
