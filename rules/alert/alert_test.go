@@ -228,7 +228,9 @@ func randomSet(t *rapid.T) set {
 		}
 		f := finding(onset, end,
 			key(rapid.SampledFrom([]string{"a", "b"}).Draw(t, "key")),
-			func(f *rules.Finding) { f.Rule = rapid.SampledFrom([]string{"tox.fever", "dev.dose-missed"}).Draw(t, "rule") },
+			func(f *rules.Finding) {
+				f.Rule = rapid.SampledFrom([]string{"tox.fever", "dev.dose-missed"}).Draw(t, "rule")
+			},
 			grade(rapid.IntRange(1, 3).Draw(t, "grade")), message(rapid.SampledFrom([]string{"one", "two"}).Draw(t, "message")))
 		if !seen[f.ID] {
 			fs = append(fs, f)
