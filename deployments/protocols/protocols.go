@@ -3,9 +3,9 @@ package protocols
 
 import "embed"
 
-// FS holds one folder a trial: <study>/protocol.yaml.
+// FS holds one folder a trial: <study>/protocol.yaml, and its stories in <study>/scenarios (see internal/scenario).
 //
-//go:embed */protocol.yaml
+//go:embed */protocol.yaml */scenarios/*.txtar
 var FS embed.FS
 
 // Shipped is the file of the trial that demo and serve use when none is named.

@@ -1,0 +1,207 @@
+package scenario
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/diff"
+
+	"github.com/trialwatch/trialwatch/fhir"
+	"github.com/trialwatch/trialwatch/internal/offline"
+	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/alert"
+	"github.com/trialwatch/trialwatch/rules/protocol"
+)
+
+// Shuffles is how many orders of the feed are tried where a [Runner] does not say.
+const Shuffles = 50
+
+// Runner runs the scenarios of one protocol.
+type Runner struct {
+	File       string // of the protocol, for errors
+	Protocol   []byte // its text
+	NewDecoder func([]*protocol.Protocol) (*fhir.Decoder, error)
+	Shuffles   int    // orders of the feed to try, 0 for [Shuffles]
+	Seed       uint64 // of the orders
+}
+
+// Outcome is what became of a scenario.
+type Outcome struct {
+	// Failures are written for the protocol's author: what is wrong and, line by line, what was wanted (-) and said (+).
+	Failures []string
+	// Golden is the file with the sections that are wanted as they came out.
+	Golden []byte
+}
+
+// Run plays a scenario. The error says that it could not be played at all.
+func (r *Runner) Run(s *Scenario) (Outcome, error) {
+	text, err := s.patched(r.Protocol)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	p, err := protocol.Parse(r.File, text)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s: the protocol: %w", s.Name, err)
+	}
+	decoder, err := r.NewDecoder([]*protocol.Protocol{p})
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	play := func(feed []string) (*offline.Evaluator, error) {
+		e := offline.New(decoder, []*protocol.Protocol{p})
+		return e, e.Read(sectionFeed, strings.NewReader(strings.Join(feed, "\n")+"\n"), nil)
+	}
+	e, err := play(s.feed)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	now := cmp.Or(s.asOf, e.Latest())
+	var events []alert.Event
+	if err := e.History(now, func(ev alert.Event) error { events = append(events, ev); return nil }); err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	final := e.At(now)
+
+	var out Outcome
+	for _, line := range final.Refused {
+		out.Failures = append(out.Failures, fmt.Sprintf("feed line %d was refused: %s: %s\n  %.120s", line.Line, line.Reason, line.Detail, s.feed[line.Line-1]))
+	}
+	got := map[string]string{sectionHistory: history(events, p.Zone)}
+	for _, f := range s.archive.Files {
+		name, at, timed := strings.Cut(f.Name, " ")
+		result := final
+		if timed {
+			instant, err := time.Parse(time.RFC3339, at)
+			if err != nil {
+				continue // not one of ours: Parse has said so
+			}
+			result = e.At(instant)
+		}
+		switch name {
+		case sectionFinal:
+			got[f.Name] = findings(result.Findings, p.Zone)
+		case sectionAggregates:
+			got[f.Name] = aggregates(result.Panels)
+		}
+	}
+	for _, f := range s.archive.Files {
+		text, asked := got[f.Name]
+		if want := strip(f.Data); asked && want != text {
+			d := diff.Diff("wanted", []byte(want), "said", []byte(text))
+			out.Failures = append(out.Failures, fmt.Sprintf("section %q differs:\n%s", f.Name, indent(string(d))))
+		}
+	}
+	if why := foldsTo(events, final.Findings); why != "" {
+		out.Failures = append(out.Failures, "the alert events do not end at the findings: "+why)
+	}
+	why, err := r.converges(s, &final, now, play)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	if why != "" {
+		out.Failures = append(out.Failures, why)
+	}
+	out.Golden = s.format(got)
+	return out, nil
+}
+
+// converges shuffles and repeats the feed and compares the answers to the byte.
+func (r *Runner) converges(s *Scenario, final *offline.Result, now time.Time, play func([]string) (*offline.Evaluator, error)) (string, error) {
+	want, err := answer(final)
+	if err != nil {
+		return "", err
+	}
+	random := rand.New(rand.NewPCG(r.Seed, 1))
+	for try := range cmp.Or(r.Shuffles, Shuffles) {
+		feed := slices.Clone(s.feed)
+		for range random.IntN(len(s.feed) + 1) {
+			feed = append(feed, s.feed[random.IntN(len(s.feed))])
+		}
+		random.Shuffle(len(feed), func(i, j int) { feed[i], feed[j] = feed[j], feed[i] })
+		e, err := play(feed)
+		if err != nil {
+			return "", err
+		}
+		result := e.At(now)
+		got, err := answer(&result)
+		if err != nil {
+			return "", err
+		}
+		if !bytes.Equal(got, want) {
+			var order []string
+			for _, line := range feed {
+				order = append(order, fmt.Sprint(slices.Index(s.feed, line)+1))
+			}
+			d := diff.Diff("feed in its order", want, "feed in this order", got)
+			return fmt.Sprintf("order matters: shuffle %d (seed %d) with the lines %s says something else:\n%s", try+1, r.Seed, strings.Join(order, " "), indent(string(d))), nil
+		}
+	}
+	return "", nil
+}
+
+// answer is the part of a result that may not depend on the order of lines, as evaluate prints it.
+func answer(r *offline.Result) ([]byte, error) {
+	var b bytes.Buffer
+	sorted := *r
+	sorted.Refused = nil // they name lines
+	err := sorted.Write(&b)
+	return b.Bytes(), err
+}
+
+// foldsTo says how the last word told of every alert differs from the findings, "" if it does not. When a finding was detected may differ:
+// it is not a change worth an event.
+func foldsTo(events []alert.Event, want []rules.Finding) string {
+	last := map[string]alert.Event{}
+	for _, ev := range events {
+		if got, next := ev.Version, last[ev.Alert].Version+1; got != next {
+			return fmt.Sprintf("%s has version %d after %d", ev.Alert, got, next-1)
+		}
+		last[ev.Alert] = ev
+	}
+	var told []string
+	for _, ev := range last {
+		if ev.Transition != alert.Retracted {
+			told = append(told, digest(ev.Finding))
+		}
+	}
+	var found []string
+	for _, f := range want {
+		found = append(found, digest(f))
+	}
+	slices.Sort(told)
+	slices.Sort(found)
+	if slices.Equal(told, found) {
+		return ""
+	}
+	return "\n" + indent(string(diff.Diff("found", []byte(strings.Join(found, "\n")+"\n"), "told", []byte(strings.Join(told, "\n")+"\n"))))
+}
+
+func digest(f rules.Finding) string {
+	f.Kind, f.Detected = "", time.Time{}
+	data, err := json.Marshal(f)
+	if err != nil {
+		panic("scenario: a finding is plain data: " + err.Error())
+	}
+	return string(data)
+}
+
+func indent(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
+}
+
+// strip takes sentences and blank lines out of a section.
+func strip(data []byte) string {
+	var b strings.Builder
+	for line := range strings.Lines(string(data)) {
+		if t := strings.TrimSpace(line); t != "" && !strings.HasPrefix(t, "#") {
+			b.WriteString(strings.TrimRight(line, " \t\r\n") + "\n")
+		}
+	}
+	return b.String()
+}
