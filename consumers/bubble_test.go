@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -229,6 +230,58 @@ func TestTimersAreRebuiltAfterARestart(t *testing.T) {
 		defer w.watch()()
 		w.until(4, "19:31:00")
 		w.want(missed, "04 18:30 opened 1", "04 19:00 retracted 2")
+	})
+}
+
+// A patient whose evaluation panics stops nobody else, is told of, and is evaluated again when something new comes.
+func TestPanicOfOneEvaluationStopsNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := rules.All
+		defer func() { rules.All = all }()
+		rules.All = append(slices.Clone(all), rules.Rule{Eval: func(c *rules.Case) {
+			if c.Subject == "S-001" {
+				panic("CANARY of a broken rule")
+			}
+		}})
+		w := newWard(t)
+		defer w.intake()()
+		defer w.watch()()
+		w.enrol()
+		w.send("ResearchSubject", `{"resourceType":"ResearchSubject","id":"rs-2","status":"on-study","identifier":[{"value":"S-002"}],`+
+			`"study":{"reference":"ResearchStudy/til-il2"},"individual":{"reference":"Patient/p2"},"assignedArm":"arm-2","period":{"start":"1999-12-28"}}`)
+		for _, patient := range []string{"canary-patient", "p2"} {
+			w.send("Observation", `{"resourceType":"Observation","id":"t-`+patient+`","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8310-5"}]},`+
+				`"subject":{"reference":"Patient/`+patient+`"},"effectiveDateTime":"2000-01-03T10:00:00-06:00","valueQuantity":{"value":39.4,"unit":"Cel"}}`)
+		}
+		w.until(3, "11:00:00")
+		w.want("data.evaluation-failed", "31 18:00 opened 1")
+		w.want("tox.fever", "03 10:30 opened 1")
+		rules.All = all // a new build
+		w.until(3, "12:00:00")
+		w.send("Observation", `{"resourceType":"Observation","id":"t-3","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8310-5"}]},`+
+			`"subject":{"reference":"Patient/canary-patient"},"effectiveDateTime":"2000-01-03T11:50:00-06:00","valueQuantity":{"value":36.9,"unit":"Cel"}}`)
+		w.until(3, "12:01:00")
+		w.want("data.evaluation-failed", "31 18:00 opened 1", "03 12:00 retracted 2")
+		w.want("tox.fever", "03 10:30 opened 1", "03 12:00 opened 1")
+	})
+}
+
+// What somebody else writes into FACTS is skipped: every other patient is watched all the same.
+func TestForeignFactsAreSkipped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t)
+		defer w.intake()()
+		defer w.watch()()
+		w.enrol()
+		for _, body := range []string{"", "{", `"x"`, `{"kind":"aggregate"}`, `{"ref":7}`} {
+			if _, err := w.js.Publish(t.Context(), "facts.main.foreign", []byte(body)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.until(4, "08:05:00")
+		w.dose("d1", 4, "08:00:00")
+		w.until(4, "18:00:01")
+		w.want(missed, "04 18:00 opened 1")
 	})
 }
 

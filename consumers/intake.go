@@ -204,6 +204,7 @@ type Metrics struct {
 	fenced      prometheus.Counter
 	panics      prometheus.Counter
 	evaluations prometheus.Counter
+	unreadable  prometheus.Counter
 	notRelevant sync.Map // site → *atomic.Uint64
 	lastEvent   sync.Map // site → time.Time, the latest receipt
 }
@@ -217,8 +218,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		fenced:      prometheus.NewCounter(prometheus.CounterOpts{Name: "trialwatch_commits_refused_total", Help: "Commits refused, by the fence on the checkpoint or otherwise; the worker recovered."}),
 		panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "trialwatch_evaluations_failed_total", Help: "Evaluations that panicked."}),
 		evaluations: prometheus.NewCounter(prometheus.CounterOpts{Name: "trialwatch_evaluations_total", Help: "Evaluations of one patient."}),
+		unreadable:  prometheus.NewCounter(prometheus.CounterOpts{Name: "trialwatch_facts_unreadable_total", Help: "Messages in FACTS that this build cannot read; they were skipped."}),
 	}
-	r.MustRegister(m.resources, m.transitions, m.commits, m.fenced, m.panics, m.evaluations)
+	r.MustRegister(m.resources, m.transitions, m.commits, m.fenced, m.panics, m.evaluations, m.unreadable)
 	return m
 }
 

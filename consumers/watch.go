@@ -193,14 +193,23 @@ func (s *session) take(m jetstream.Msg) error {
 	if err != nil {
 		return err
 	}
-	f := new(timeline.Fact)
-	if err := json.Unmarshal(m.Data(), f); err != nil {
-		// Only intake writes here, so this is a newer or a foreign writer: better to stop than to skip a patient's fact.
-		return fmt.Errorf("fact %d cannot be read: %w", meta.Sequence.Stream, err)
-	}
 	st := s.site(wire.Site(m.Subject()))
 	s.read = meta.Sequence.Stream
 	st.pending = s.read
+	s.idle++
+	if s.backlog > 0 {
+		if s.backlog--; s.backlog == 0 {
+			defer s.reachEnd()
+		}
+	}
+	f := new(timeline.Fact)
+	if err := json.Unmarshal(m.Data(), f); err != nil || f.Ref.Type == "" {
+		// Only intake writes here, so this is a foreign writer or a newer one. It stays in the stream for a build that can read it; to stop would
+		// leave every other patient unwatched.
+		s.cfg.Metrics.unreadable.Inc()
+		s.cfg.Logger.Error().Uint64("facts_seq", s.read).Msg("fact cannot be read: skipped")
+		return nil
+	}
 	if f.ReceivedAt.After(s.received) {
 		s.received = f.ReceivedAt
 	}
@@ -211,12 +220,6 @@ func (s *session) take(m jetstream.Msg) error {
 	for _, p := range st.Apply(f) {
 		if s.read > st.facts {
 			s.dirty[p] = work{st, reason}
-		}
-	}
-	s.idle++
-	if s.backlog > 0 {
-		if s.backlog--; s.backlog == 0 {
-			s.reachEnd()
 		}
 	}
 	return nil
@@ -378,17 +381,11 @@ func (s *session) evaluate(p *site.Patient, cause alert.Cause) (es []site.Evalua
 func failed(p *site.Patient, protocols []*protocol.Protocol, cause alert.Cause) []site.Evaluation {
 	var es []site.Evaluation
 	for _, proto := range protocols {
-		st := p.Standings[proto.Study]
-		if st == nil || len(st.Told) == 0 {
+		f, ok := rules.EvaluationFailed(p.Timeline, proto, cause.Now)
+		if !ok {
 			continue
 		}
-		last := st.Told[len(st.Told)-1].Finding
-		f := rules.Finding{
-			Kind: "finding", Rule: "data.evaluation-failed", Study: proto.Study, Site: last.Site, Subject: last.Subject, Arm: last.Arm, Status: rules.Open,
-			Onset: cause.Now.In(proto.Zone), Detected: cause.Now.In(proto.Zone), Urgency: rules.Urgent, NeedsReview: true, Evidence: []rules.Evidence{},
-			Message: "The evaluation of this patient failed: what stands may be out of date. Tell the operator.",
-		}
-		f.ID = rules.FindingID(f.Rule, f.Study, f.Subject, "-", f.Onset)
+		st := p.Standing(proto.Study)
 		told := slices.ContainsFunc(st.Told, func(t alert.Told) bool { return t.Finding.Rule == f.Rule && t.Transition != alert.Retracted })
 		if told {
 			continue

@@ -117,15 +117,36 @@ type Case struct {
 // enrolledStatus are the states of a ResearchSubject in which a patient is or was in the study; others are candidates.
 var enrolledStatus = []string{"on-study", "on-study-intervention", "on-study-observation", "follow-up", "off-study", "withdrawn"}
 
+// enrolment is the ResearchSubject of a study that counts now, nil if there is none: of several the last in clinical time, which is the
+// latest period.start.
+func enrolment(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) (enrolled *timeline.Fact) {
+	for _, f := range tl.Others() {
+		if f.Enrolment != nil && p.Names(f.Enrolment.Study) && f.Visible(now) && slices.Contains(enrolledStatus, f.Enrolment.Status) {
+			enrolled = f
+		}
+	}
+	return enrolled
+}
+
+// EvaluationFailed is the finding that stands beside what was told of a patient whose evaluation panicked. It reads nothing but the enrolment;
+// ok is false for somebody who is not enrolled.
+func EvaluationFailed(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) (f Finding, ok bool) {
+	enrolled := enrolment(tl, p, now)
+	if enrolled == nil {
+		return f, false
+	}
+	f = Finding{
+		Kind: "finding", Rule: "data.evaluation-failed", Study: p.Study, Site: enrolled.Site, Subject: subject(enrolled, p), Arm: p.ArmOf(enrolled.Enrolment.AssignedArm),
+		Status: Open, Onset: now.In(p.Zone), Detected: now.In(p.Zone), Urgency: Urgent, NeedsReview: true, Evidence: []Evidence{},
+		Message: "The evaluation of this patient failed: what stands may be out of date. Tell the operator.",
+	}
+	f.ID = FindingID(f.Rule, f.Study, f.Subject, "-", f.Onset)
+	return f, true
+}
+
 func newCase(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) *Case {
 	c := &Case{Timeline: tl, Protocol: p, Now: now}
-	for _, f := range tl.Others() {
-		if f.Enrolment == nil || !p.Names(f.Enrolment.Study) || !f.Visible(now) || !slices.Contains(enrolledStatus, f.Enrolment.Status) {
-			continue
-		}
-		c.enrolled = f // the last in clinical time, which is the latest period.start
-	}
-	if c.enrolled == nil {
+	if c.enrolled = enrolment(tl, p, now); c.enrolled == nil {
 		return nil
 	}
 	c.Enrolment, c.Site = c.enrolled.Enrolment, c.enrolled.Site

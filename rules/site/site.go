@@ -314,6 +314,16 @@ func compare(a, b string) int {
 	return 0
 }
 
+// Standing is what stands of a patient in a study, made if nothing does.
+func (p *Patient) Standing(study string) *Standing {
+	st := p.Standings[study]
+	if st == nil {
+		st = &Standing{Study: study}
+		p.Standings[study] = st
+	}
+	return st
+}
+
 // Evaluation is the answer for one patient in one study and the events that lead to it from what was told.
 type Evaluation struct {
 	Standing *Standing // as it was
@@ -332,14 +342,10 @@ func (p *Patient) Evaluate(protocols []*protocol.Protocol, cause alert.Cause) []
 		if !answer.Next.IsZero() && (p.Next.IsZero() || answer.Next.Before(p.Next)) {
 			p.Next = answer.Next
 		}
-		st := p.Standings[proto.Study]
-		if st == nil {
-			if !answer.Summary.Enrolled {
-				continue // nobody of ours
-			}
-			st = &Standing{Study: proto.Study}
-			p.Standings[proto.Study] = st
+		if p.Standings[proto.Study] == nil && !answer.Summary.Enrolled {
+			continue // nobody of ours
 		}
+		st := p.Standing(proto.Study)
 		e := Evaluation{Standing: st, Answer: answer, Events: alert.Diff(st.Told, answer.Findings, cause)}
 		e.Changed = len(e.Events) > 0 || !sameSummary(st.Summary, answer.Summary) || st.Protocol != proto.Hash
 		st.Protocol = proto.Hash
