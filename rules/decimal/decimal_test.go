@@ -224,6 +224,9 @@ func TestParseOfAnything(t *testing.T) {
 			}
 			return
 		}
+		if n.Sign() == 0 && strings.Trim(text[:strings.IndexAny(text+"e", "eE")], "-0.") == "" {
+			return // nothing, with an exponent that the oracle may find too large
+		}
 		num, den, ok := strings.Cut(n.String(), "/")
 		if !ok {
 			den = "1"
