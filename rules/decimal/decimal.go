@@ -8,6 +8,7 @@ package decimal
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -50,11 +51,8 @@ func Must(text string) Number {
 func Parse(text string) (Number, error) {
 	mantissa, exponent := text, 0
 	if i := strings.IndexAny(text, "eE"); i >= 0 {
-		e := text[i+1:]
-		if len(e) > 0 && e[0] == '+' {
-			e = e[1:]
-		}
-		if len(e) == 0 || e[0] == '+' || len(e) > 6 {
+		e, plus := strings.CutPrefix(text[i+1:], "+")
+		if e == "" || e[0] == '+' || plus && e[0] == '-' || len(e) > 6 {
 			if len(e) > 6 && allDigits(strings.TrimPrefix(e, "-")) {
 				return Number{}, ErrRange
 			}
@@ -146,7 +144,8 @@ func (a Number) Add(b Number) (Number, error) {
 	y, ok2 := mul(b.num, a.den/int64(g))
 	d, ok3 := mul(a.den, bd)
 	s := x + y
-	if !ok1 || !ok2 || !ok3 || (x > 0) == (y > 0) && x != 0 && y != 0 && (s > 0) != (x > 0) {
+	// The least int64 has no opposite, so it is no number here.
+	if s == math.MinInt64 || !ok1 || !ok2 || !ok3 || (x > 0) == (y > 0) && x != 0 && y != 0 && (s > 0) != (x > 0) {
 		return Number{}, ErrRange
 	}
 	return reduce(s, d), nil

@@ -40,6 +40,7 @@ func TestParse(t *testing.T) {
 		{".5", "", decimal.ErrSyntax},
 		{"0,5", "", decimal.ErrSyntax}, // a decimal comma is not guessed at
 		{"1e", "", decimal.ErrSyntax},
+		{"1e+-1", "", decimal.ErrSyntax},
 		{"NaN", "", decimal.ErrSyntax},
 		{"Infinity", "", decimal.ErrSyntax},
 		{"0x10", "", decimal.ErrSyntax},

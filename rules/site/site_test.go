@@ -1,0 +1,368 @@
+package site_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trialwatch/trialwatch/deployments/protocols"
+	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/alert"
+	"github.com/trialwatch/trialwatch/rules/decimal"
+	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/site"
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+func trial(t testing.TB) []*protocol.Protocol {
+	t.Helper()
+	text, err := protocols.FS.ReadFile(protocols.Shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := protocol.Parse("protocol.yaml", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []*protocol.Protocol{p}
+}
+
+var noon = time.Date(2026, 2, 19, 12, 0, 0, 0, time.UTC)
+
+// fact is a version of a resource of a patient, at noon and so many hours; received in the order of versions.
+func fact(kind, id string, version int, patient string, hours float64) *timeline.Fact {
+	at := noon.Add(time.Duration(hours * float64(time.Hour)))
+	f := &timeline.Fact{
+		Ref: timeline.Ref{Type: kind, ID: id}, Site: "main", At: timeline.Time{Start: at}, ReceivedAt: at.Add(time.Duration(version) * time.Minute),
+		Version: timeline.Version{ID: fmt.Sprint(version), Digest: fmt.Sprintf("%s/%s/%d", kind, id, version)},
+	}
+	if strings.HasPrefix(patient, "Patient/") {
+		f.Patient.Reference = patient
+	} else {
+		f.Patient.Identifier = patient
+	}
+	return f
+}
+
+func enrolled(id, patient, subject string) *timeline.Fact {
+	f := fact("ResearchSubject", id, 1, patient, -240)
+	f.Enrolment = &timeline.Enrolment{Study: "ResearchStudy/til-il2", Status: "on-study", Identifiers: []string{"urn:x|" + subject}, AssignedArm: "arm-1", Start: f.At}
+	return f
+}
+
+func temperature(id string, version int, patient, value string, hours float64) *timeline.Fact {
+	f := fact("Observation", id, version, patient, hours)
+	f.Results = []timeline.Result{{Analyte: timeline.Temperature, Value: timeline.Quantity{Value: decimal.Must(value), Text: value, Unit: "Cel"}}}
+	return f
+}
+
+func count(id string, version int, patient, value string, hours float64) *timeline.Fact {
+	f := temperature(id, version, patient, value, hours)
+	f.Results[0].Analyte, f.Results[0].Value.Unit = timeline.Neutrophils, "10*3/uL"
+	return f
+}
+
+func void(f *timeline.Fact) *timeline.Fact {
+	f.State, f.Results = timeline.Void, nil
+	return f
+}
+
+// person is a version of a Patient resource.
+func person(id string, version int, replacedBy string, identifiers ...string) *timeline.Fact {
+	f := fact("Patient", id, version, "Patient/"+id, 0)
+	f.Person = &timeline.Person{Identifiers: identifiers, ReplacedBy: replacedBy}
+	return f
+}
+
+// run applies facts one after the other and tells what changes, as the watch does.
+type run struct {
+	site   *site.Site
+	trial  []*protocol.Protocol
+	events []string // "opened S-001 tox.fever", with the reason of a retraction
+	err    error
+}
+
+func (r *run) apply(facts ...*timeline.Fact) {
+	for _, f := range facts {
+		for _, p := range r.site.Apply(f) {
+			for _, e := range p.Evaluate(r.trial, alert.Cause{Now: noon.Add(8 * time.Hour), Reason: f.Ref.String() + " version " + f.Version.ID}) {
+				for _, ev := range e.Events {
+					line := fmt.Sprintf("%s %s %s", ev.Transition, ev.Subject, ev.Rule)
+					if ev.Transition == alert.Retracted {
+						line += ", " + ev.Reason
+					}
+					r.events = append(r.events, line)
+				}
+				e.Commit(len(e.Events))
+			}
+		}
+	}
+}
+
+// state is what is true of every patient at the end, and checks that it is what was told.
+func (r *run) state() string {
+	var b strings.Builder
+	for _, p := range r.site.Patients() {
+		answer := rules.Evaluate(p.Timeline, r.trial[0], noon.Add(8*time.Hour))
+		var found, told []string
+		for _, f := range answer.Findings {
+			data, err := json.Marshal(f)
+			if err != nil {
+				panic(err)
+			}
+			fmt.Fprintf(&b, "%s %s\n", p.Identity, data)
+			found = append(found, f.ID+" "+f.Message)
+		}
+		if st := p.Standings["til-il2"]; st != nil {
+			for _, t := range st.Told {
+				if t.Transition != alert.Retracted {
+					told = append(told, t.Finding.ID+" "+t.Finding.Message)
+				}
+			}
+		}
+		slices.Sort(found)
+		slices.Sort(told)
+		if d := cmp.Diff(found, told); d != "" {
+			r.err = fmt.Errorf("%s: told is not what is found (-found +told):\n%s", p.Identity, d)
+		}
+	}
+	return b.String()
+}
+
+// findings lists them as "Patient/p1: S-001 tox.fever".
+func (r *run) findings() []string {
+	lines := []string{}
+	for _, p := range r.site.Patients() {
+		for _, f := range rules.Evaluate(p.Timeline, r.trial[0], noon.Add(8*time.Hour)).Findings {
+			lines = append(lines, fmt.Sprintf("%s: %s %s", p.Identity, f.Subject, f.Rule))
+		}
+	}
+	return lines
+}
+
+func start(t testing.TB) *run { t.Helper(); return &run{site: site.New("main"), trial: trial(t)} }
+
+// stories are the joins and corrections of one site; each is tried in the order given and then in every other.
+var stories = []struct {
+	name  string
+	facts func() []*timeline.Fact
+	want  []string // findings
+	told  []string // in the order given
+}{
+	{
+		"a result that names an identifier only is joined through the Patient resource",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), count("n", 1, "Patient/p1", "0.4", 0), temperature("t", 1, "urn:mrn|42", "38.6", 1), person("p1", 1, "", "urn:mrn|42"),
+			}
+		},
+		[]string{"Patient/p1: S-001 tox.neutrophil-count-decreased", "Patient/p1: S-001 tox.febrile-neutropenia", "Patient/p1: S-001 tox.fever"},
+		[]string{"opened S-001 tox.neutrophil-count-decreased", "opened S-001 tox.febrile-neutropenia", "opened S-001 tox.fever"},
+	},
+	{
+		"the Patient resource loses the identifier: the result leaves",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), person("p1", 1, "", "urn:mrn|42"), temperature("t", 1, "urn:mrn|42", "38.6", 1), person("p1", 2, ""),
+			}
+		},
+		[]string{},
+		[]string{"opened S-001 tox.fever", "retracted S-001 tox.fever, no longer supported: Patient/p1 version 2"},
+	},
+	{
+		"the wrong patient: a new version moves the result",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), enrolled("rs-2", "Patient/p2", "S-002"),
+				temperature("t", 1, "Patient/p1", "38.6", 1), temperature("t", 2, "Patient/p2", "38.6", 1),
+			}
+		},
+		[]string{"Patient/p2: S-002 tox.fever"},
+		[]string{"opened S-001 tox.fever", "retracted S-001 tox.fever, no longer supported: Observation/t version 2", "opened S-002 tox.fever"},
+	},
+	{
+		"and back again with a third version",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), enrolled("rs-2", "Patient/p2", "S-002"),
+				temperature("t", 1, "Patient/p1", "38.6", 1), temperature("t", 2, "Patient/p2", "38.6", 1), temperature("t", 3, "Patient/p1", "38.7", 1),
+			}
+		},
+		[]string{"Patient/p1: S-001 tox.fever"},
+		[]string{
+			"opened S-001 tox.fever", "retracted S-001 tox.fever, no longer supported: Observation/t version 2", "opened S-002 tox.fever",
+			"opened S-001 tox.fever", "retracted S-002 tox.fever, no longer supported: Observation/t version 3",
+		},
+	},
+	{
+		"two records of one person: the link joins them",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), count("n", 1, "Patient/p1", "0.4", 0), temperature("t", 1, "Patient/old", "38.6", 1), person("old", 2, "Patient/p1"),
+			}
+		},
+		[]string{"Patient/p1: S-001 tox.neutrophil-count-decreased", "Patient/p1: S-001 tox.febrile-neutropenia", "Patient/p1: S-001 tox.fever"},
+		[]string{"opened S-001 tox.neutrophil-count-decreased", "opened S-001 tox.febrile-neutropenia", "opened S-001 tox.fever"},
+	},
+	{
+		"both records were enrolled: what was told of the replaced one is taken back, and the link is the reason",
+		func() []*timeline.Fact {
+			first := enrolled("rs-0", "Patient/old", "S-000")
+			first.At.Start = first.At.Start.Add(-24 * time.Hour) // the later enrolment is the one that counts
+			return []*timeline.Fact{first, enrolled("rs-1", "Patient/p1", "S-001"), temperature("t", 1, "Patient/old", "38.6", 1), person("old", 2, "Patient/p1")}
+		},
+		[]string{"Patient/p1: S-001 tox.fever"},
+		[]string{"opened S-000 tox.fever", "retracted S-000 tox.fever, no longer supported: Patient/old version 2", "opened S-001 tox.fever"},
+	},
+	{
+		"a chain of links ends at the last record",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p3", "S-001"), temperature("t", 1, "Patient/p1", "38.6", 1), person("p1", 1, "Patient/p2"), person("p2", 1, "Patient/p3"),
+			}
+		},
+		[]string{"Patient/p3: S-001 tox.fever"},
+		[]string{"opened S-001 tox.fever"},
+	},
+	{
+		"a circle of links ends somewhere, and always at the same record",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p2", "S-001"), temperature("t", 1, "Patient/p1", "38.6", 1), person("p1", 1, "Patient/p2"), person("p2", 1, "Patient/p1"),
+			}
+		},
+		[]string{"Patient/p1: S-001 tox.fever"},
+		nil,
+	},
+	{
+		"an identifier of a record that was replaced",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), temperature("t", 1, "urn:mrn|42", "38.6", 1), person("old", 1, "Patient/p1", "urn:mrn|42"), count("n", 1, "Patient/p1", "0.4", 0),
+			}
+		},
+		[]string{"Patient/p1: S-001 tox.neutrophil-count-decreased", "Patient/p1: S-001 tox.febrile-neutropenia", "Patient/p1: S-001 tox.fever"},
+		nil,
+	},
+	{
+		"a void leaves a tombstone: the version that it took back does not come again",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), temperature("t", 1, "Patient/p1", "38.6", 1), void(temperature("t", 2, "Patient/p1", "38.6", 1)),
+				temperature("t", 1, "Patient/p1", "38.6", 1),
+			}
+		},
+		[]string{},
+		[]string{"opened S-001 tox.fever", "retracted S-001 tox.fever, no longer supported: Observation/t version 2"},
+	},
+	{
+		"a void that names nobody, as a DELETE does",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), temperature("t", 1, "Patient/p1", "38.6", 1), void(temperature("t", 2, "", "38.6", 1)),
+			}
+		},
+		[]string{},
+		[]string{"opened S-001 tox.fever", "retracted S-001 tox.fever, no longer supported: Observation/t version 2"},
+	},
+	{
+		"a link and a wrong patient at once",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), enrolled("rs-2", "Patient/p2", "S-002"), person("old", 1, "Patient/p1"),
+				temperature("t", 1, "Patient/old", "38.6", 1), temperature("t", 2, "Patient/p2", "38.6", 1), count("n", 1, "Patient/old", "0.4", 0),
+			}
+		},
+		[]string{"Patient/p1: S-001 tox.neutrophil-count-decreased", "Patient/p2: S-002 tox.fever"},
+		nil,
+	},
+}
+
+func TestStories(t *testing.T) {
+	for _, tt := range stories {
+		t.Run(tt.name, func(t *testing.T) {
+			r := start(t)
+			r.apply(tt.facts()...)
+			if d := cmp.Diff(tt.want, r.findings()); d != "" {
+				t.Errorf("findings (-want +got):\n%s", d)
+			}
+			if d := cmp.Diff(tt.told, r.events); tt.told != nil && d != "" {
+				t.Errorf("told (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// TestOrderDoesNotMatter tries every order of every story: the findings are the same to the byte, and what was told has come to them.
+func TestOrderDoesNotMatter(t *testing.T) {
+	for _, tt := range stories {
+		t.Run(tt.name, func(t *testing.T) {
+			ps := trial(t)
+			in := &run{site: site.New("main"), trial: ps}
+			in.apply(tt.facts()...)
+			want := in.state()
+			permutations(tt.facts(), func(facts []*timeline.Fact) bool {
+				r := &run{site: site.New("main"), trial: ps}
+				r.apply(facts...)
+				r.apply(facts[0]) // a repetition
+				got := r.state()
+				if got != want || r.err != nil {
+					var order []string
+					for _, f := range facts {
+						order = append(order, f.Ref.String()+"@"+f.Version.ID)
+					}
+					t.Errorf("in the order %s (-in order given +in this):\n%s\n%v", strings.Join(order, ", "), cmp.Diff(want, got), r.err)
+					return false
+				}
+				return true
+			})
+		})
+	}
+}
+
+// permutations calls fn with every order of facts until it returns false.
+func permutations(facts []*timeline.Fact, fn func([]*timeline.Fact) bool) {
+	var visit func(k int) bool
+	visit = func(k int) bool {
+		if k == len(facts) {
+			return fn(facts)
+		}
+		for i := k; i < len(facts); i++ {
+			facts[k], facts[i] = facts[i], facts[k]
+			ok := visit(k + 1)
+			facts[k], facts[i] = facts[i], facts[k]
+			if !ok {
+				return false
+			}
+		}
+		return true
+	}
+	visit(0)
+}
+
+func TestRepetitionChangesNothing(t *testing.T) {
+	s := site.New("main")
+	s.Apply(enrolled("rs-1", "Patient/p1", "S-001"))
+	f := temperature("t", 1, "Patient/p1", "38.6", 1)
+	if got := len(s.Apply(f)); got != 1 {
+		t.Errorf("a new result: got %d patients changed, want 1", got)
+	}
+	if got := len(s.Apply(f)); got != 0 {
+		t.Errorf("the same result again: got %d patients changed, want 0", got)
+	}
+}
+
+// TestNobodyOfOurs: a patient who is not enrolled has no standing, so nothing of them is ever written down.
+func TestNobodyOfOurs(t *testing.T) {
+	r := start(t)
+	r.apply(temperature("t", 1, "Patient/p9", "41", 1))
+	p := r.site.Patient("Patient/p9")
+	if p == nil || len(p.Standings) != 0 || len(r.events) != 0 {
+		t.Errorf("got standings %v and events %v, want none", p.Standings, r.events)
+	}
+}
