@@ -189,6 +189,11 @@ func (a *Number) UnmarshalText(text []byte) error {
 	num, den, ratio := strings.Cut(string(text), "/")
 	if !ratio {
 		n, err := Parse(num)
+		if errors.Is(err, ErrRange) { // a computed number may have a digit more than one that is sent
+			if whole, wrong := strconv.ParseInt(num, 10, 64); wrong == nil {
+				n, err = Int(whole), nil
+			}
+		}
 		if err != nil {
 			return err
 		}
