@@ -144,7 +144,7 @@ func open(l Line) Line {
 	}
 	d := json.NewDecoder(bytes.NewReader(l.Data))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&e); err != nil {
+	if err := d.Decode(&e); err != nil || len(bytes.TrimSpace(l.Data[d.InputOffset():])) > 0 {
 		// The decoder's words can quote the line: say only what was expected.
 		l.Envelope = errors.New(`not an envelope {"receivedAt": RFC 3339, "site": "…", "resource": {…}}`)
 		return l
