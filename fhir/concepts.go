@@ -3,6 +3,7 @@ package fhir
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -25,8 +26,8 @@ type concepts struct {
 type coding struct{ system, code string }
 
 type words struct {
-	name  string
-	texts []string
+	name          string
+	texts, except []string
 }
 
 // measured are the concepts of Observations; the others are drugs and procedures.
@@ -59,14 +60,14 @@ func newConcepts(more []Concept) (*concepts, error) {
 			return nil, err
 		}
 		if len(concept.Texts) > 0 && !measured[concept.Name] {
-			c.drugs = append(c.drugs, words{concept.Name, concept.Texts})
+			c.drugs = append(c.drugs, words{concept.Name, concept.Texts, concept.Except})
 		}
 	}
 	for _, route := range shipped.Routes {
 		if err := add(c.routes, route); err != nil {
 			return nil, err
 		}
-		c.routeBy = append(c.routeBy, words{route.Name, route.Texts})
+		c.routeBy = append(c.routeBy, words{route.Name, route.Texts, nil})
 	}
 	return c, nil
 }
@@ -124,7 +125,7 @@ func (k *codeable) byWord(list []words) string {
 		text = strings.ToLower(text)
 		for _, w := range list {
 			for _, t := range w.texts {
-				if hasWords(text, t) {
+				if hasWords(text, t) && !slices.ContainsFunc(w.except, func(e string) bool { return hasWords(text, e) }) {
 					return w.name
 				}
 			}

@@ -112,7 +112,7 @@ func TestUnitsOfTheFeedsPage(t *testing.T) {
 			}
 		}
 	}
-	for _, unit := range []string{"[iU]", "IU", "U", "unit", "units", "10*6.[iU]", "10*6IU", "MIU", "MU", "million units", "10*3.[iU]", "kIU", "mg", "g", "ug", "mcg", "mL", "L"} {
+	for _, unit := range []string{"[iU]", "IU", "U", "unit", "units", "10*6.[iU]", "10*6IU", "MIU", "million units", "10*3.[iU]", "kIU", "mg", "g", "ug", "mcg", "mL", "L"} {
 		if !strings.Contains(page, "`"+unit+"`") {
 			t.Errorf("docs/feeds.md has no unit of dose %s", unit)
 		}

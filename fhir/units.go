@@ -69,9 +69,9 @@ var sibling = map[string]string{
 	timeline.CreatinineMass: timeline.CreatinineMolar, timeline.CreatinineMolar: timeline.CreatinineMass,
 }
 
-// doseUnits are the dimensions of a dose, without "/kg" or "/m2".
+// doseUnits are the dimensions of a dose, without "/kg" or "/m2". "MU" is not here: written small it is a thousandth.
 var doseUnits = map[string]map[string]unit{
-	"[iU]": table("[iu] iu unit units u intl_unit", one, "10*6.[iu] 10*6[iu] 10*6iu miu millioniu millionunits millionunit millioninternationalunits mu", scaled(1_000_000, 1), "10*3.[iu] 10*3[iu] kiu", scaled(1000, 1)),
+	"[iU]": table("[iu] iu unit units u intl_unit", one, "10*6.[iu] 10*6[iu] 10*6iu miu millioniu millionunits millionunit millioninternationalunits", scaled(1_000_000, 1), "10*3.[iu] 10*3[iu] kiu", scaled(1000, 1)),
 	"mg":   table("mg", one, "g", scaled(1000, 1), "ug", scaled(1, 1000)),
 	"mL":   table("ml", one, "l", scaled(1000, 1)),
 }
