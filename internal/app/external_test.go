@@ -443,6 +443,10 @@ func TestNotReadyWhileTheWatchCannotGoOn(t *testing.T) {
 		return resp.StatusCode == http.StatusOK
 	}
 	eventually(t, ctx, "ready", ready)
+	// A checkpoint that nobody can read: the next commit is fenced by it, and recovery stops at it.
+	if _, err := a.JetStream().Publish(ctx, wire.Checkpoints("main"), []byte("no checkpoint")); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := a.JetStream().Publish(ctx, wire.Facts("main", "x"), []byte("no fact")); err != nil {
 		t.Fatal(err)
 	}
