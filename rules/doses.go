@@ -214,7 +214,11 @@ func notOnStudy(c *Case) {
 // dataQuality reports values that could not be used. The finding goes when the value is corrected.
 func dataQuality(c *Case) {
 	for _, name := range c.Timeline.Analytes() {
-		for _, p := range c.Timeline.Series(name) {
+		nth := 0 // value of the analyte in one resource
+		for i, p := range c.Timeline.Series(name) {
+			if nth++; i == 0 || c.Timeline.Series(name)[i-1].Fact != p.Fact {
+				nth = 1
+			}
 			rule, message := "", ""
 			switch {
 			case c.fromFuture(p.Fact):
@@ -231,6 +235,9 @@ func dataQuality(c *Case) {
 			key := p.Fact.Ref.String()
 			if len(p.Fact.Results) > 1 {
 				key += ":" + name
+			}
+			if nth > 1 {
+				key += fmt.Sprintf(":%d", nth)
 			}
 			f := Finding{
 				Rule: rule, Key: key, Onset: p.Fact.At.Start, Detected: p.Fact.ReceivedAt, NeedsReview: p.Doubtful,

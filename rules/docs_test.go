@@ -1,0 +1,38 @@
+package rules_test
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trialwatch/trialwatch/rules"
+)
+
+// TestEveryRuleIsDocumented: docs/rules.md has a heading for every rule id that exists, and for no other.
+func TestEveryRuleIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented, existing []string
+	for _, m := range regexp.MustCompile("(?m)^### `(.+)`$").FindAllSubmatch(page, -1) {
+		documented = append(documented, string(m[1]))
+	}
+	for _, r := range rules.All {
+		existing = append(existing, r.IDs...)
+	}
+	slices.Sort(documented)
+	slices.Sort(existing)
+	if d := cmp.Diff(slices.Compact(existing), documented); d != "" {
+		t.Errorf("headings of docs/rules.md (-rules that exist +headings):\n%s", d)
+	}
+	// Every file that an example names is there.
+	for _, m := range regexp.MustCompile(`\bs[0-9]{2}-[a-z0-9-]+`).FindAll(page, -1) {
+		if _, err := os.Stat("../deployments/protocols/til-il2/scenarios/" + string(m) + ".txtar"); err != nil {
+			t.Errorf("docs/rules.md names a story that is not there: %v", err)
+		}
+	}
+}
