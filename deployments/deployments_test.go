@@ -202,7 +202,7 @@ func TestUnit(t *testing.T) {
 			out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
 			// It warns of a key that it does not know, and goes on.
 			if err != nil || bytes.Contains(out, []byte(name)) {
-				return fmt.Errorf("systemd-analyze %s: %v\n%s", args[0], err, out[max(0, len(out)-600):])
+				return fmt.Errorf("systemd-analyze %s: %w\n%s", args[0], err, out[max(0, len(out)-600):])
 			}
 		}
 		return nil
@@ -403,7 +403,7 @@ func TestDocumentedCommands(t *testing.T) {
 		for _, m := range regexp.MustCompile(`(?m)\btrialwatch ((?:serve|ingest|alerts|aggregates|deadletters|evaluate) .*)$`).FindAllStringSubmatch(string(text), -1) {
 			l := m[1]
 			var words []string
-			for _, w := range strings.Fields(strings.Trim(strings.SplitN(l, "`", 2)[0], "` ")) {
+			for w := range strings.FieldsSeq(strings.Trim(strings.SplitN(l, "`", 2)[0], "` ")) {
 				switch {
 				case strings.HasPrefix(w, "--"):
 					words = append(words, w)

@@ -204,9 +204,10 @@ func Split(data []byte, lim Limits) ([]Part, error) {
 				parts = append(parts, Part{Err: fmt.Errorf("%s: %s", e.problem.reason, e.problem.detail)})
 			}
 		default:
-			doc, p := e.doc, e.problem
+			doc := e.doc
 			if doc == nil {
 				// Too much of it, or broken within: the reader will say so, as long as its type can be told.
+				var p *problem
 				if doc, p = shallow(e.resource); p != nil {
 					parts = append(parts, Part{Err: fmt.Errorf("%s: %s", p.reason, p.detail)})
 					continue

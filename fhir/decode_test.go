@@ -233,11 +233,13 @@ var observationRows = []row{
 	{"limits of another kind", add(observation, `"referenceRange":[{"low":{"value":0.2},"type":{"coding":[{"code":"critical"}]}}]`), anc045},
 	{"specimen", add(observation, `"specimen":{"reference":"Specimen/s1"}`), anc045 + " specimen Specimen/s1"},
 
-	{"components", with(observation, `"valueQuantity":{"value":0.45,"system":"http://unitsofmeasure.org","code":"10*3/uL"}`,
-		`"component":[{"code":{"coding":[{"system":"http://loinc.org","code":"718-7"}]},"valueQuantity":{"value":9}},`+
-			`{"code":{"coding":[{"system":"http://loinc.org","code":"6690-2"}]},"valueQuantity":{"value":1.2,"unit":"K/uL"}},`+
-			`{"code":{"coding":[{"system":"http://loinc.org","code":"770-8"}]},"dataAbsentReason":{"text":"clotted"}}]`, "751-8", "58410-2"),
-		`fact of "Patient/p1" at 2026-02-20T12:00:00Z leukocytes=6/5 neutrophils-percent!value-absent`},
+	{
+		"components", with(observation, `"valueQuantity":{"value":0.45,"system":"http://unitsofmeasure.org","code":"10*3/uL"}`,
+			`"component":[{"code":{"coding":[{"system":"http://loinc.org","code":"718-7"}]},"valueQuantity":{"value":9}},`+
+				`{"code":{"coding":[{"system":"http://loinc.org","code":"6690-2"}]},"valueQuantity":{"value":1.2,"unit":"K/uL"}},`+
+				`{"code":{"coding":[{"system":"http://loinc.org","code":"770-8"}]},"dataAbsentReason":{"text":"clotted"}}]`, "751-8", "58410-2"),
+		`fact of "Patient/p1" at 2026-02-20T12:00:00Z leukocytes=6/5 neutrophils-percent!value-absent`,
+	},
 	{"a value beside components", add(observation, `"component":[{"code":{"coding":[{"system":"http://loinc.org","code":"6690-2"}]},"valueQuantity":{"value":1.2,"unit":"K/uL"}}]`), anc045 + " leukocytes=6/5"},
 	{"components that nothing reads", with(observation, "751-8", "85354-9") /* blood pressure */, "not relevant"},
 	{"component no array", add(observation, `"component":{"code":{"text":"x"}}`), "dead letter invalid-resource" + markO1},

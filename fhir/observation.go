@@ -105,7 +105,7 @@ func result(analyte string, q *dtpb.Quantity, has bool, ranges []*obspb.Observat
 	u, sent, p := lookUnit(fam.units, q.GetCode().GetValue(), q.GetUnit().GetValue())
 	if other := sibling[analyte]; p != nil && other != "" {
 		if su, ssent, sp := lookUnit(families[other].units, q.GetCode().GetValue(), q.GetUnit().GetValue()); sp == nil {
-			analyte, fam, u, sent, p = other, families[other], su, ssent, nil
+			fam, u, sent, p = families[other], su, ssent, nil
 			r.Analyte = other
 		}
 	}

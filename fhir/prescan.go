@@ -235,8 +235,7 @@ func syntaxProblem(err error) *problem {
 
 // syntax says where the JSON breaks; the library's words can quote the data.
 func syntax(err error) string {
-	var se *jsontext.SyntacticError
-	if errors.As(err, &se) {
+	if se, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return "broken at byte " + strconv.FormatInt(se.ByteOffset, 10)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

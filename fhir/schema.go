@@ -78,10 +78,7 @@ func elementNames(d protoreflect.MessageDescriptor) []string {
 		if msg != nil && msg.Oneofs().Len() == 1 && strings.HasSuffix(string(msg.Name()), "X") {
 			choices := msg.Fields()
 			for j := range choices.Len() {
-				n := choices.Get(j).JSONName()
-				if strings.HasSuffix(n, "Value") { // stringValue: the proto name avoids a keyword
-					n = strings.TrimSuffix(n, "Value")
-				}
+				n := strings.TrimSuffix(choices.Get(j).JSONName(), "Value") // stringValue: the proto name avoids a keyword
 				names = append(names, f.JSONName()+strings.ToUpper(n[:1])+n[1:])
 			}
 			continue

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/trialwatch/trialwatch/rules/ctcae"
@@ -244,15 +245,15 @@ func (n *neutropenia) end(e *fnEpisode, rs []reading) time.Time {
 func (c *Case) reportFN(e *fnEpisode, candidate bool) {
 	f := Finding{
 		Rule: "tox." + ctcae.FebrileNeutropeniaSlug, Term: ctcae.FebrileNeutropeniaTerm, CTCAE: string(c.Protocol.CTCAE),
-		Onset: e.onset, GradeMax: ptr(ctcae.FebrileNeutropeniaGrade), Expected: c.Protocol.FN.Expected,
+		Onset: e.onset, GradeMax: new(ctcae.FebrileNeutropeniaGrade), Expected: c.Protocol.FN.Expected,
 	}
 	c.endsAt(&f, e.end)
 	if candidate {
 		f.NeedsReview, f.Urgency = true, Prompt
 	} else {
-		f.Grade, f.Current = ptr(ctcae.FebrileNeutropeniaGrade), ptr(ctcae.FebrileNeutropeniaGrade)
+		f.Grade, f.Current = new(ctcae.FebrileNeutropeniaGrade), new(ctcae.FebrileNeutropeniaGrade)
 		if f.Status == Resolved {
-			f.Current = ptr(0)
+			f.Current = new(0)
 		}
 	}
 	var lowest *count
@@ -322,14 +323,15 @@ func countText(n *count) string {
 	if len(n.from) == 1 && n.from[0].Analyte == timeline.Neutrophils {
 		return n.from[0].Value.String()
 	}
-	text := "from"
+	var text strings.Builder
+	text.WriteString("from")
 	for i, p := range n.from {
 		if i > 0 {
-			text += ","
+			text.WriteString(",")
 		}
-		text += " " + p.Analyte + " " + p.Value.String()
+		text.WriteString(" " + p.Analyte + " " + p.Value.String())
 	}
-	return text
+	return text.String()
 }
 
 func compareText(a, b string) int {

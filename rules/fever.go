@@ -55,11 +55,12 @@ func fever(c *Case) {
 	for _, r := range c.readings() {
 		p := r.highest()
 		g := criterion.Grade(r.value(), nil, nil)
-		if r.value().Above(forty) != ctcae.Yes {
+		switch {
+		case r.value().Above(forty) != ctcae.Yes:
 			above40 = time.Time{}
-		} else if above40.IsZero() {
+		case above40.IsZero():
 			above40 = r.at
-		} else if r.at.Sub(above40) > 24*time.Hour {
+		case r.at.Sub(above40) > 24*time.Hour:
 			g = ctcae.Grading{Min: 4, Max: 4}
 		}
 		if g.Max > 0 && g.Min == 0 {
@@ -71,7 +72,7 @@ func fever(c *Case) {
 		}
 		if g.Min == 0 {
 			if e != nil {
-				e.Current = ptr(0)
+				e.Current = new(0)
 			}
 			continue
 		}

@@ -80,12 +80,12 @@ func newEpisode(k ctcae.Criterion, onset, detected time.Time) *episode {
 // add takes a graded result into the episode.
 func (e *episode) add(g ctcae.Grading, review, provisional bool, value string) {
 	if e.Grade == nil || g.Min > *e.Grade {
-		e.Grade, e.last = ptr(g.Min), value
+		e.Grade, e.last = new(g.Min), value
 	}
 	if e.GradeMax == nil || g.Max > *e.GradeMax {
-		e.GradeMax = ptr(g.Max)
+		e.GradeMax = new(g.Max)
 	}
-	e.Current = ptr(g.Min)
+	e.Current = new(g.Min)
 	e.NeedsReview = e.NeedsReview || review || !g.Certain()
 	if !provisional {
 		e.ConfirmedGrade = max(e.ConfirmedGrade, g.Min)
@@ -100,7 +100,7 @@ func (c *Case) close(e *episode, end time.Time) {
 		c.endsAt(&f, end)
 	}
 	if f.Status == Resolved {
-		f.Current = ptr(0)
+		f.Current = new(0)
 	}
 	slug := f.Rule[len("tox."):]
 	f.Expected = c.expectedAt(c.Protocol.Tox(slug).Expected, f.Onset)

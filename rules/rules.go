@@ -249,7 +249,7 @@ func (c *Case) results(analyte string, timed bool) []timeline.Point {
 		if p.Fact.At.Start.After(c.Now) {
 			break
 		}
-		if p.Problem == nil && c.graded(p.Fact) && !(timed && p.Fact.At.DateOnly()) {
+		if p.Problem == nil && c.graded(p.Fact) && (!timed || !p.Fact.At.DateOnly()) {
 			if ps == nil {
 				ps = make([]timeline.Point, 0, len(s))
 			}
@@ -394,5 +394,3 @@ func later(a, b time.Time) time.Time {
 	}
 	return a
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -563,7 +563,7 @@ func TestEveryPermutationOfSevenFactsGivesOneAnswer(t *testing.T) {
 func TestShufflesOfLongFeedsGiveOneAnswer(t *testing.T) {
 	p := trial(t)
 	shuffles := 0
-	for seed := uint64(0); seed < 40; seed++ {
+	for seed := range uint64(40) {
 		facts := randomFeed(rand.New(rand.NewPCG(seed, 1)))
 		now := at("d9 00:00")
 		want := state(t, p, facts, now)

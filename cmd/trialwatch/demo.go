@@ -111,7 +111,7 @@ func runDemo(c *cobra.Command, f demoFlags, listenFixed bool) error {
   broker  %s   (embedded; nothing is left behind)
   Below: alerts as they are told, what is odd in the feed, and the arms at midnight (FN: patients with febrile neutropenia).
 
-`, screen.paint(bold, "trialwatch demo"), proto.Title, patientsOf(cohort), f.seed, (time.Duration(f.speed * float64(time.Second))).Round(time.Minute), screen.paint(bold, "http://"+a.Addr()), a.Access().URL)
+`, screen.paint(bold, "trialwatch demo"), proto.Title, patientsOf(cohort), f.seed, time.Duration(f.speed*float64(time.Second)).Round(time.Minute), screen.paint(bold, "http://"+a.Addr()), a.Access().URL)
 
 	run, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -299,11 +299,12 @@ func (s *screen) day(day string) {
 				fn = fmt.Sprint(term.Any.N)
 			}
 		}
-		line := fmt.Sprintf("%s  FN %s/%d", t.Arm, fn, t.N)
+		var line strings.Builder
+		fmt.Fprintf(&line, "%s  FN %s/%d", t.Arm, fn, t.N)
 		for _, r := range exposure[i].Regimens {
-			line += fmt.Sprintf(", IL-2 %d given, %d held, %d missed", r.Total.Given, r.Total.Held, r.Total.Missed)
+			fmt.Fprintf(&line, ", IL-2 %d given, %d held, %d missed", r.Total.Given, r.Total.Held, r.Total.Missed)
 		}
-		arms = append(arms, line)
+		arms = append(arms, line.String())
 	}
 	if len(arms) == 0 {
 		return // nothing is published yet

@@ -214,7 +214,7 @@ func asDeclared(t *testing.T, url string) (wrong []string) {
 			}
 			// The server's refusal comes before its answer to the flush.
 			last := nc.LastError()
-			refused := last != before && errors.Is(last, nats.ErrPermissionViolation)
+			refused := !errors.Is(last, before) && errors.Is(last, nats.ErrPermissionViolation)
 			if want := !slices.Contains(strings.Fields(row.allowed), role); refused != want {
 				wrong = append(wrong, fmt.Sprintf("%s: %s: refused=%t", role, row.what, refused))
 			}

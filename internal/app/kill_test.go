@@ -309,7 +309,9 @@ func oracle(ctx context.Context, t *testing.T, js jetstream.JetStream) string {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	w.Flush()
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	p, err := shippedTrial()
 	if err != nil {
 		t.Fatal(err)

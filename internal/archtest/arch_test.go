@@ -38,19 +38,22 @@ var folders = []struct {
 		"a protocol is data: it names criteria and concepts, and only it reads YAML",
 	},
 	{
-		"rules", true, []string{module + "rules/decimal", module + "rules/timeline", module + "rules/ctcae", module + "rules/protocol"},
+		"rules", true,
+		[]string{module + "rules/decimal", module + "rules/timeline", module + "rules/ctcae", module + "rules/protocol"},
 		"the same facts must give the same bytes: no I/O, no clock, no logger, no broker, no FHIR",
 	},
 	{"rules/alert", true, []string{module + "rules"}, "what to tell is a function of what was told and what is found"},
 	{"rules/site", true, []string{module + "rules"}, "who is who is a function of the facts"},
 	{"rules/aggregate", true, []string{module + "rules", "gonum.org/v1/gonum/stat/distuv"}, "a panel is a function of the patients' contributions"},
 	{
-		"fhir", false, []string{module + "rules/timeline", module + "rules/decimal", "github.com/google/fhir/go", "github.com/go-json-experiment/json", "github.com/goccy/go-yaml", "google.golang.org/protobuf"},
+		"fhir", false,
+		[]string{module + "rules/timeline", module + "rules/decimal", "github.com/google/fhir/go", "github.com/go-json-experiment/json", "github.com/goccy/go-yaml", "google.golang.org/protobuf"},
 		"fhir turns bytes into facts; it neither judges nor moves them",
 	},
 	{"consumers/wire", false, []string{module + "rules", "github.com/nats-io/nats.go"}, "the contract depends on what is published, not on how it is made"},
 	{
-		"consumers", false, []string{
+		"consumers", false,
+		[]string{
 			module + "consumers/wire", module + "fhir", module + "rules", "github.com/nats-io/nats.go", "github.com/synadia-io/orbit.go", "github.com/rs/zerolog",
 			"github.com/prometheus/client_golang", "github.com/go-json-experiment/json",
 		},

@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -58,7 +59,8 @@ func TestErrorsNameLineAndColumn(t *testing.T) {
 				t.Fatal("the shipped file no longer has this text: the row tests nothing")
 			}
 			_, err := protocol.Parse("p.yaml", []byte(text))
-			errs, ok := err.(protocol.Errors)
+			var errs protocol.Errors
+			ok := errors.As(err, &errs)
 			if !ok || len(errs) == 0 {
 				t.Fatalf("got %v, want Errors", err)
 			}
@@ -77,7 +79,11 @@ func TestErrorsNameLineAndColumn(t *testing.T) {
 func TestAllErrorsAtOnce(t *testing.T) {
 	text := strings.NewReplacer("America/Chicago", "Nowhere", "arm: arm-2", "arm: arm-7", "term: fever", "term: feverr").Replace(shipped(t))
 	_, err := protocol.Parse("p.yaml", []byte(text))
-	if got, want := len(err.(protocol.Errors)), 3; got != want {
+	if got, want := len(func() protocol.Errors {
+		var target protocol.Errors
+		_ = errors.As(err, &target)
+		return target
+	}()), 3; got != want {
 		t.Errorf("got %d errors, want %d:\n%v", got, want, err)
 	}
 }
