@@ -69,6 +69,7 @@ func Reads(protocols ...*protocol.Protocol) map[string]bool {
 
 // Answer is what [Evaluate] says.
 type Answer struct {
+	Subject  string    // of the patient in the study, "" for somebody who is not enrolled
 	Findings []Finding // sorted as they are printed
 	Summary  Summary   // the patient's contribution to the aggregates
 	// Next is the first instant after now at which the answer can change with no new fact, zero if there is none.
@@ -87,7 +88,7 @@ func Evaluate(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) Answer
 	}
 	slices.SortFunc(c.findings, func(a, b Finding) int { return a.Compare(&b) })
 	c.summarize()
-	return Answer{Findings: c.findings, Summary: c.summary, Next: c.next}
+	return Answer{Subject: c.Subject, Findings: c.findings, Summary: c.summary, Next: c.next}
 }
 
 // Case is one patient in one study at one instant: what a rule reads, and where it reports.

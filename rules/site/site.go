@@ -24,6 +24,7 @@ type Site struct {
 	refs      map[string]map[*resource]bool  // resources that some version says are of an identity
 	claims    map[string]map[string]struct{} // identifier → references of the Patient resources that carry it
 	links     map[string]string              // "Patient/old" → "Patient/new"
+	holders   map[subjectKey]*Patient        // in whose standing the alerts of a subject are
 }
 
 type resource struct {
@@ -40,6 +41,8 @@ type Patient struct {
 	Standings map[string]*Standing
 	// Next is the first instant at which time alone can change an answer, zero if there is none.
 	Next time.Time
+
+	site *Site
 }
 
 // Standing is what stands of a patient in a study: what was told, and the contribution to the aggregates.
@@ -48,13 +51,19 @@ type Standing struct {
 	Protocol string        `json:"protocol"`       // hash of the protocol that it was evaluated by
 	Told     []alert.Told  `json:"told,omitempty"` // sorted by alert
 	Summary  rules.Summary `json:"summary"`
+
+	moved bool // alerts came from or went to another patient, and that is not committed
 }
+
+// subjectKey is a subject of a study.
+type subjectKey struct{ study, subject string }
 
 // New returns a site without patients.
 func New(name string) *Site {
 	return &Site{
 		Name: name, resources: map[timeline.Ref]*resource{}, patients: map[string]*Patient{},
 		refs: map[string]map[*resource]bool{}, claims: map[string]map[string]struct{}{}, links: map[string]string{},
+		holders: map[subjectKey]*Patient{},
 	}
 }
 
@@ -125,7 +134,7 @@ func (s *Site) asSeenBy(f *timeline.Fact, patient string) *timeline.Fact {
 func (s *Site) patient(identity string) *Patient {
 	p := s.patients[identity]
 	if p == nil {
-		p = &Patient{Identity: identity, Timeline: timeline.New(), Standings: map[string]*Standing{}}
+		p = &Patient{Identity: identity, Timeline: timeline.New(), Standings: map[string]*Standing{}, site: s}
 		s.patients[identity] = p
 	}
 	return p
@@ -134,11 +143,21 @@ func (s *Site) patient(identity string) *Patient {
 // Patient returns the patient that an identity stands for now, nil if nothing is known of one.
 func (s *Site) Patient(identity string) *Patient { return s.patients[s.resolve(identity)] }
 
-// Restore puts back what was told of a patient before a restart.
+// Restore puts back what was told of a patient before a restart. Standings come in the order in which they were committed: of an alert that went
+// from one patient to another between two commits, the later one has the story.
 func (s *Site) Restore(identity string, standings []*Standing) {
 	p := s.patient(identity)
 	for _, st := range standings {
 		p.Standings[st.Study] = st
+		for i := range st.Told {
+			t := &st.Told[i]
+			key := subjectKey{st.Study, t.Finding.Subject}
+			if h := s.holders[key]; h != nil && h != p {
+				from := h.Standings[st.Study]
+				from.Told = slices.DeleteFunc(from.Told, func(o alert.Told) bool { return o.Alert == t.Alert && o.Version <= t.Version })
+			}
+			s.holders[key] = p
+		}
 	}
 }
 
@@ -269,27 +288,53 @@ func (s *Site) rejoin(ref timeline.Ref, before, after *timeline.Person, changed 
 			}
 		}
 	}
-	s.inherit(old)
-}
-
-// inherit moves what was told of a patient that now stands for nobody to the patient that it became: the story of an alert goes on.
-func (s *Site) inherit(old map[string]bool) {
 	for id := range old {
-		heir := s.resolve(id)
-		if heir == id {
-			continue
-		}
-		from, to := s.patient(id), s.patient(heir)
-		for study, st := range from.Standings {
-			mine := to.Standings[study]
-			if mine == nil {
-				to.Standings[study] = &Standing{Study: study, Protocol: st.Protocol, Told: st.Told}
-			} else {
-				mine.Told = union(mine.Told, st.Told)
+		if heir := s.resolve(id); heir != id {
+			for study := range s.patient(id).Standings {
+				s.hand(s.patient(id), s.patient(heir), study, func(string) bool { return true })
 			}
-			from.Standings[study] = &Standing{Study: study, Protocol: st.Protocol}
 		}
 	}
+}
+
+// follow moves what was told of a subject to the patient who now is that subject, if it was told of another: an alert is the subject's, so its story
+// and its versions go on when records are joined, parted or corrected.
+func (p *Patient) follow(proto *protocol.Protocol, subject string, now time.Time) {
+	key := subjectKey{proto.Study, subject}
+	holder := p.site.holders[key]
+	p.site.holders[key] = p
+	if holder == nil || holder == p || holder.Standings[proto.Study] == nil {
+		return
+	}
+	if rules.Evaluate(holder.Timeline, proto, now).Subject == subject {
+		p.site.holders[key] = holder // two patients under one name: each keeps its own
+		return
+	}
+	p.site.hand(holder, p, proto.Study, func(of string) bool { return of == subject })
+}
+
+// hand gives what was told of some subjects of a study from one patient to another.
+func (s *Site) hand(from, to *Patient, study string, of func(subject string) bool) {
+	giver := from.Standings[study]
+	var moved, rest []alert.Told
+	for _, t := range giver.Told {
+		if !of(t.Finding.Subject) {
+			rest = append(rest, t)
+			continue
+		}
+		moved = append(moved, t)
+		s.holders[subjectKey{study, t.Finding.Subject}] = to
+	}
+	if len(moved) == 0 {
+		return
+	}
+	taker := to.Standings[study]
+	if taker == nil {
+		taker = &Standing{Study: study}
+		to.Standings[study] = taker
+	}
+	taker.Told, giver.Told = union(taker.Told, moved), rest
+	taker.moved, giver.moved = true, true
 }
 
 // union merges two sorted lists; of one alert the greater version stands.
@@ -342,12 +387,15 @@ func (p *Patient) Evaluate(protocols []*protocol.Protocol, cause alert.Cause) []
 		if !answer.Next.IsZero() && (p.Next.IsZero() || answer.Next.Before(p.Next)) {
 			p.Next = answer.Next
 		}
+		if answer.Subject != "" {
+			p.follow(proto, answer.Subject, cause.Now)
+		}
 		if p.Standings[proto.Study] == nil && !answer.Summary.Enrolled {
 			continue // nobody of ours
 		}
 		st := p.Standing(proto.Study)
 		e := Evaluation{Standing: st, Answer: answer, Events: alert.Diff(st.Told, answer.Findings, cause)}
-		e.Changed = len(e.Events) > 0 || !sameSummary(st.Summary, answer.Summary) || st.Protocol != proto.Hash
+		e.Changed = len(e.Events) > 0 || !sameSummary(st.Summary, answer.Summary) || st.Protocol != proto.Hash || st.moved
 		st.Protocol = proto.Hash
 		es = append(es, e)
 	}
@@ -360,7 +408,7 @@ func (e *Evaluation) Commit(n int) {
 		e.Standing.Told = alert.Fold(e.Standing.Told, ev)
 	}
 	if n == len(e.Events) {
-		e.Standing.Summary = e.Answer.Summary
+		e.Standing.Summary, e.Standing.moved = e.Answer.Summary, false
 	}
 }
 

@@ -85,6 +85,9 @@ type run struct {
 	trial  []*protocol.Protocol
 	events []string // "opened S-001 tox.fever", with the reason of a retraction
 	err    error
+
+	versions map[string]int                      // of alerts
+	written  map[string]map[string]site.Standing // what a commit has written down, by patient
 }
 
 func (r *run) apply(facts ...*timeline.Fact) {
@@ -92,6 +95,9 @@ func (r *run) apply(facts ...*timeline.Fact) {
 		for _, p := range r.site.Apply(f) {
 			for _, e := range p.Evaluate(r.trial, alert.Cause{Now: noon.Add(8 * time.Hour), Reason: f.Ref.String() + " version " + f.Version.ID}) {
 				for _, ev := range e.Events {
+					if r.versions[ev.Alert]++; ev.Version != r.versions[ev.Alert] {
+						r.err = fmt.Errorf("%s: got version %d, want %d", ev.Alert, ev.Version, r.versions[ev.Alert])
+					}
 					line := fmt.Sprintf("%s %s %s", ev.Transition, ev.Subject, ev.Rule)
 					if ev.Transition == alert.Retracted {
 						line += ", " + ev.Reason
@@ -99,16 +105,46 @@ func (r *run) apply(facts ...*timeline.Fact) {
 					r.events = append(r.events, line)
 				}
 				e.Commit(len(e.Events))
+				if e.Changed {
+					r.write(p)
+				}
 			}
 		}
 	}
 }
 
+// write writes a patient's standings down, as a commit does.
+func (r *run) write(p *site.Patient) {
+	r.written[p.Identity] = map[string]site.Standing{}
+	for study, st := range p.Standings {
+		r.written[p.Identity][study] = site.Standing{Told: slices.Clone(st.Told), Summary: st.Summary}
+	}
+}
+
+// enrolledWritten counts patients in what was written down: the aggregates read nothing else.
+func (r *run) enrolledWritten() (n int) {
+	for _, standings := range r.written {
+		if standings["til-il2"].Summary.Enrolled {
+			n++
+		}
+	}
+	return n
+}
+
 // state is what is true of every patient at the end, and checks that it is what was told.
 func (r *run) state() string {
 	var b strings.Builder
+	enrolled := 0
+	defer func() {
+		if n := r.enrolledWritten(); n != enrolled && r.err == nil {
+			r.err = fmt.Errorf("%d patients are written down as enrolled, want %d", n, enrolled)
+		}
+	}()
 	for _, p := range r.site.Patients() {
 		answer := rules.Evaluate(p.Timeline, r.trial[0], noon.Add(8*time.Hour))
+		if answer.Summary.Enrolled {
+			enrolled++
+		}
 		var found, told []string
 		for _, f := range answer.Findings {
 			data, err := json.Marshal(f)
@@ -127,7 +163,7 @@ func (r *run) state() string {
 		}
 		slices.Sort(found)
 		slices.Sort(told)
-		if d := cmp.Diff(found, told); d != "" {
+		if d := cmp.Diff(found, told); d != "" && r.err == nil {
 			r.err = fmt.Errorf("%s: told is not what is found (-found +told):\n%s", p.Identity, d)
 		}
 	}
@@ -145,7 +181,9 @@ func (r *run) findings() []string {
 	return lines
 }
 
-func start(t testing.TB) *run { t.Helper(); return &run{site: site.New("main"), trial: trial(t)} }
+func start(ps []*protocol.Protocol) *run {
+	return &run{site: site.New("main"), trial: ps, versions: map[string]int{}, written: map[string]map[string]site.Standing{}}
+}
 
 // stories are the joins and corrections of one site; each is tried in the order given and then in every other.
 var stories = []struct {
@@ -271,6 +309,54 @@ var stories = []struct {
 		[]string{"opened S-001 tox.fever", "retracted S-001 tox.fever, no longer supported: Observation/t version 2"},
 	},
 	{
+		"only the replaced record was enrolled: the story of its alert goes on under the other",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/old", "S-001"), temperature("t", 1, "Patient/old", "38.6", 1), person("old", 2, "Patient/p1"), temperature("t2", 1, "Patient/p1", "39.6", 2),
+			}
+		},
+		[]string{"Patient/p1: S-001 tox.fever"},
+		nil,
+	},
+	{
+		"a link that is taken back",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/old", "S-001"), temperature("t", 1, "Patient/old", "38.6", 1), person("old", 2, "Patient/p1"), person("old", 3, ""),
+				temperature("t2", 1, "Patient/p1", "39.6", 2),
+			}
+		},
+		[]string{"Patient/old: S-001 tox.fever"},
+		nil,
+	},
+	{
+		"a link between two enrolled records that is taken back",
+		func() []*timeline.Fact {
+			first := enrolled("rs-0", "Patient/old", "S-000")
+			first.At.Start = first.At.Start.Add(-24 * time.Hour)
+			return []*timeline.Fact{
+				first, enrolled("rs-1", "Patient/p1", "S-001"), temperature("t", 1, "Patient/old", "38.6", 1), person("old", 2, "Patient/p1"), person("old", 3, ""),
+			}
+		},
+		[]string{"Patient/old: S-000 tox.fever"},
+		[]string{
+			"opened S-000 tox.fever", "retracted S-000 tox.fever, no longer supported: Patient/old version 2", "opened S-001 tox.fever",
+			"opened S-000 tox.fever", "retracted S-001 tox.fever, no longer supported: Patient/old version 3",
+		},
+	},
+	{
+		"the enrolment and the result named the wrong patient: the alert is the subject's, its versions go on",
+		func() []*timeline.Fact {
+			second := enrolled("rs-1", "Patient/p2", "S-001")
+			second.Version.ID, second.Version.Digest = "2", "rs-1/2"
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), temperature("t", 1, "Patient/p1", "38.6", 1), second, temperature("t", 2, "Patient/p2", "38.6", 1),
+			}
+		},
+		[]string{"Patient/p2: S-001 tox.fever"},
+		nil,
+	},
+	{
 		"a link and a wrong patient at once",
 		func() []*timeline.Fact {
 			return []*timeline.Fact{
@@ -286,7 +372,7 @@ var stories = []struct {
 func TestStories(t *testing.T) {
 	for _, tt := range stories {
 		t.Run(tt.name, func(t *testing.T) {
-			r := start(t)
+			r := start(trial(t))
 			r.apply(tt.facts()...)
 			if d := cmp.Diff(tt.want, r.findings()); d != "" {
 				t.Errorf("findings (-want +got):\n%s", d)
@@ -303,11 +389,11 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	for _, tt := range stories {
 		t.Run(tt.name, func(t *testing.T) {
 			ps := trial(t)
-			in := &run{site: site.New("main"), trial: ps}
+			in := start(ps)
 			in.apply(tt.facts()...)
 			want := in.state()
 			permutations(tt.facts(), func(facts []*timeline.Fact) bool {
-				r := &run{site: site.New("main"), trial: ps}
+				r := start(ps)
 				r.apply(facts...)
 				r.apply(facts[0]) // a repetition
 				got := r.state()
@@ -359,10 +445,51 @@ func TestRepetitionChangesNothing(t *testing.T) {
 
 // TestNobodyOfOurs: a patient who is not enrolled has no standing, so nothing of them is ever written down.
 func TestNobodyOfOurs(t *testing.T) {
-	r := start(t)
+	r := start(trial(t))
 	r.apply(temperature("t", 1, "Patient/p9", "41", 1))
 	p := r.site.Patient("Patient/p9")
 	if p == nil || len(p.Standings) != 0 || len(r.events) != 0 {
 		t.Errorf("got standings %v and events %v, want none", p.Standings, r.events)
+	}
+}
+
+// TestRestore: a restart goes on where the last commit stood, even one that fell between the two commits of an alert that went from one
+// patient to another.
+func TestRestore(t *testing.T) {
+	before := start(trial(t))
+	facts := []*timeline.Fact{enrolled("rs-1", "Patient/old", "S-001"), temperature("t", 1, "Patient/old", "38.6", 1)}
+	before.apply(facts...)
+	told := before.site.Patient("Patient/old").Standings["til-il2"].Told
+	standing := func() []*site.Standing { return []*site.Standing{{Study: "til-il2", Told: slices.Clone(told)}} }
+
+	for _, tt := range []struct {
+		name     string
+		restored []string // patients, in the order of their commits
+		link     bool
+	}{
+		{"nothing new", []string{"Patient/old"}, false},
+		{"the link came after the last commit", []string{"Patient/old"}, true},
+		{"the alert was committed with both", []string{"Patient/old", "Patient/p1"}, true},
+		{"the alert was committed with the new one only", []string{"Patient/p1"}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := start(trial(t))
+			for _, id := range tt.restored {
+				r.site.Restore(id, standing())
+			}
+			if tt.link {
+				r.site.Apply(person("old", 2, "Patient/p1"))
+			}
+			for _, f := range facts {
+				r.site.Apply(f)
+			}
+			for _, p := range r.site.Patients() {
+				for _, e := range p.Evaluate(r.trial, alert.Cause{Now: noon.Add(8 * time.Hour)}) {
+					for _, ev := range e.Events {
+						t.Errorf("%s: told again: %s %s version %d", p.Identity, ev.Transition, ev.Alert, ev.Version)
+					}
+				}
+			}
+		})
 	}
 }
