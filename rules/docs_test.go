@@ -17,7 +17,8 @@ func TestEveryRuleIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var documented, existing []string
+	var documented []string
+	existing := []string{"data.evaluation-failed"} // of rules.EvaluationFailed
 	for _, m := range regexp.MustCompile("(?m)^### `(.+)`$").FindAllSubmatch(page, -1) {
 		documented = append(documented, string(m[1]))
 	}
