@@ -266,6 +266,29 @@ func TestPanicOfOneEvaluationStopsNobodyElse(t *testing.T) {
 	})
 }
 
+// Facts of somebody who is not enrolled are forgotten and read again on the day of enrolment, with their own times.
+func TestEnrolmentBringsBackWhatCameBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t)
+		defer w.intake()()
+		stop := w.watch()
+		w.until(3, "08:40:00")
+		for i, at := range []string{"03T07:00", "03T08:30"} {
+			w.send("Observation", fmt.Sprintf(`{"resourceType":"Observation","id":"t-%d","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8310-5"}]},`+
+				`"subject":{"reference":"Patient/canary-patient"},"effectiveDateTime":"2000-01-%s:00-06:00","valueQuantity":{"value":39.4,"unit":"Cel"}}`, i, at))
+		}
+		w.until(3, "09:00:00")
+		w.want("tox.fever")
+		stop() // a restart in between
+		defer w.watch()()
+		w.until(3, "09:30:00")
+		w.want("tox.fever")
+		w.enrol()
+		w.until(3, "10:31:00")
+		w.want("tox.fever", "03 09:30 opened 1", "03 10:30 updated 2") // with the infusion the message knows the study day
+	})
+}
+
 // What somebody else writes into FACTS is skipped: every other patient is watched all the same.
 func TestForeignFactsAreSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

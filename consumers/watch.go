@@ -53,6 +53,7 @@ func (w *Watch) Run(ctx context.Context) error {
 			w.cfg.Behind()
 		}
 		s := &session{cfg: &w.cfg, sites: map[string]*watched{}}
+		s.load = func(name, identity string) ([]*timeline.Fact, error) { return s.facts(ctx, name, identity) }
 		return s.run(ctx)
 	})
 }
@@ -71,6 +72,7 @@ type session struct {
 	backlog  uint64 // facts of before the start that are still to be read
 	idle     int    // facts read since the last commit
 	silence  silence
+	load     func(site, identity string) ([]*timeline.Fact, error)
 }
 
 // watched is a site and the fence of its checkpoint.
@@ -222,7 +224,27 @@ func (s *session) take(m jetstream.Msg) error {
 			s.dirty[p] = work{st, reason}
 		}
 	}
-	return nil
+	return st.Err()
+}
+
+// facts reads again what was read of an identity: the facts of people who are in no trial are not held.
+func (s *session) facts(ctx context.Context, siteName, identity string) (fs []*timeline.Fact, err error) {
+	subject := wire.Facts(siteName, wire.PatientKey(s.cfg.SiteKey, siteName, identity))
+	err = ReadAll(ctx, s.cfg.JetStream, wire.StreamFacts, subject, func(m jetstream.Msg) error {
+		meta, err := m.Metadata()
+		if err != nil || meta.Sequence.Stream > s.read {
+			return err // what comes later is read in its turn
+		}
+		f := new(timeline.Fact)
+		if json.Unmarshal(m.Data(), f) == nil && f.Ref.Type != "" { // else it was skipped before
+			fs = append(fs, f)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("facts of somebody who is enrolled now: %w", err)
+	}
+	return fs, nil
 }
 
 // reachEnd is called once, at the end of the facts as it was at the start: from here on time counts, and timers fire.
@@ -257,6 +279,7 @@ func (s *session) site(name string) *watched {
 	st := s.sites[name]
 	if st == nil {
 		st = &watched{Site: site.New(name)}
+		st.Park(func(identity string) ([]*timeline.Fact, error) { return s.load(name, identity) })
 		s.sites[name] = st
 	}
 	return st

@@ -17,7 +17,7 @@ const module = "github.com/trialwatch/trialwatch/"
 
 // pure is what the standard library offers to code without a world around it. regexp and encoding/json are pure; os, net, log and sync are not.
 var pure = []string{
-	"bytes", "cmp", "container/heap", "crypto/sha256", "embed", "encoding/binary", "encoding/hex", "encoding/json", "errors", "fmt", "io", "iter", "maps", "math",
+	"bytes", "cmp", "container/heap", "crypto/sha256", "embed", "encoding/binary", "encoding/hex", "encoding/json", "errors", "fmt", "hash/fnv", "io", "iter", "maps", "math",
 	"math/big", "math/bits", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
 }
 

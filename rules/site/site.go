@@ -25,6 +25,7 @@ type Site struct {
 	claims    map[string]map[string]struct{} // identifier → references of the Patient resources that carry it
 	links     map[string]string              // "Patient/old" → "Patient/new"
 	holders   map[subjectKey]*Patient        // in whose standing the alerts of a subject are
+	parking   *parking                       // nil: every fact is held
 }
 
 type resource struct {
@@ -69,6 +70,16 @@ func New(name string) *Site {
 
 // Apply takes a fact in and returns the patients whose answer may have changed, sorted. A repetition returns none.
 func (s *Site) Apply(f *timeline.Fact) []*Patient {
+	if s.park(f) {
+		return nil
+	}
+	changed := map[string]bool{}
+	s.apply(f, changed)
+	s.unpark(f, changed)
+	return s.sorted(changed)
+}
+
+func (s *Site) apply(f *timeline.Fact, changed map[string]bool) {
 	r := s.resources[f.Ref]
 	if r == nil {
 		r = &resource{ref: f.Ref}
@@ -76,9 +87,8 @@ func (s *Site) Apply(f *timeline.Fact) []*Patient {
 	}
 	before := r.Latest()
 	if !r.Add(f) {
-		return nil
+		return
 	}
-	changed := map[string]bool{}
 	if id := f.Patient.Identity(); id != "" {
 		if s.refs[id] == nil {
 			s.refs[id] = map[*resource]bool{}
@@ -89,7 +99,6 @@ func (s *Site) Apply(f *timeline.Fact) []*Patient {
 		s.rejoin(f.Ref, person(before), person(r.Latest()), changed)
 	}
 	s.place(r, f, changed)
-	return s.sorted(changed)
 }
 
 func person(f *timeline.Fact) *timeline.Person {
