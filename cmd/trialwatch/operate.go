@@ -412,20 +412,3 @@ func newDeadLetters() *cobra.Command {
 	c.AddCommand(list)
 	return c
 }
-
-func newProtocol() *cobra.Command {
-	c := &cobra.Command{Use: "protocol", Short: "Tools for people who write protocols"}
-	c.AddCommand(&cobra.Command{
-		Use:   "lint FILE…",
-		Short: "Check protocol files: every error with its line and a caret",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			ps, err := loadProtocols(c.ErrOrStderr(), args)
-			for _, p := range ps {
-				fmt.Fprintf(c.OutOrStdout(), "%s %s: ok (CTCAE %s, %d arms, %d regimens, hash %s)\n", p.Study, p.Version, p.CTCAE, len(p.Arms), len(p.Regimens), p.Hash[:16])
-			}
-			return err
-		},
-	})
-	return c
-}

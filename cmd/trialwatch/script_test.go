@@ -22,7 +22,12 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TRIALWATCH_DATA", env.WorkDir+"/data")
 			shipped, err := filepath.Abs("../../deployments/protocols/til-il2/protocol.yaml")
+			if err != nil {
+				return err
+			}
+			stories, err := filepath.Abs("testdata/scenarios")
 			env.Setenv("SHIPPED", shipped)
+			env.Setenv("STORIES", stories)
 			return err
 		},
 		Condition: func(cond string) (bool, error) { return cond == "long" && !testing.Short(), nil },

@@ -1,0 +1,214 @@
+package rules_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/decimal"
+	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/site"
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// permutations calls fn with every order of 0..n-1.
+func permutations(n int, fn func([]int)) {
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	var walk func(k int)
+	walk = func(k int) {
+		if k == n {
+			fn(order)
+			return
+		}
+		for i := k; i < n; i++ {
+			order[k], order[i] = order[i], order[k]
+			walk(k + 1)
+			order[k], order[i] = order[i], order[k]
+		}
+	}
+	walk(0)
+}
+
+// messy is a patient with corrections, a void, a wrong patient, a duplicate and mixed version schemes.
+func messy() []*timeline.Fact {
+	c := enrolled("arm-1").til()
+	c.anc("0.3", "d3 06:00")
+	c.temp("39", "d3 10:00")
+	v2 := *c.facts[2]
+	v2.Version = timeline.Version{ID: "2", Digest: "v2"}
+	v2.Results = []timeline.Result{{Analyte: timeline.Neutrophils, Value: timeline.Quantity{Value: decimal.Must("0.9"), Text: "0.9"}}}
+	v3 := v2
+	v3.Version = timeline.Version{ID: "abc", LastUpdated: at("d2 00:00"), Digest: "v3"} // not a number: lastUpdated decides for the whole set
+	void := *c.facts[3]
+	void.Version, void.State, void.Results = timeline.Version{ID: "2", Digest: "void"}, timeline.Void, nil
+	return append(c.facts, &v2, &v3, &void)
+}
+
+func state(t testing.TB, p *protocol.Protocol, facts []*timeline.Fact, now time.Time) string {
+	t.Helper()
+	s := site.New("main")
+	for _, f := range facts {
+		s.Apply(f)
+	}
+	var b strings.Builder
+	for _, pat := range s.Patients() {
+		a := rules.Evaluate(pat.Timeline, p, now)
+		if err := json.NewEncoder(&b).Encode(a.Findings); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.NewEncoder(&b).Encode(a.Summary); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&b, a.Next)
+	}
+	return b.String()
+}
+
+func TestEveryPermutationOfSevenFactsGivesOneAnswer(t *testing.T) {
+	facts, p := messy(), trial(t)
+	if len(facts) != 7 {
+		t.Fatalf("got %d facts, want 7", len(facts))
+	}
+	want := state(t, p, facts, at("d4 00:00"))
+	n := 0
+	permutations(len(facts), func(order []int) {
+		n++
+		var shuffled []*timeline.Fact
+		for _, i := range order {
+			shuffled = append(shuffled, facts[i])
+		}
+		if got := state(t, p, shuffled, at("d4 00:00")); got != want {
+			t.Fatalf("order %v:\ngot  %s\nwant %s", order, got, want)
+		}
+	})
+	if n != 5040 {
+		t.Errorf("%d permutations, want 5040", n)
+	}
+}
+
+// TestShufflesOfLongFeedsGiveOneAnswer: 2,000 shuffles of random feeds with repetitions, corrections, voids, wrong patients and links.
+func TestShufflesOfLongFeedsGiveOneAnswer(t *testing.T) {
+	p := trial(t)
+	shuffles := 0
+	for seed := range uint64(40) {
+		facts := randomFeed(rand.New(rand.NewPCG(seed, 1)))
+		now := at("d9 00:00")
+		want := state(t, p, facts, now)
+		r := rand.New(rand.NewPCG(seed, 2))
+		for range 50 {
+			again := slices.Clone(facts)
+			for range len(facts) / 3 {
+				again = append(again, facts[r.IntN(len(facts))])
+			}
+			r.Shuffle(len(again), func(i, j int) { again[i], again[j] = again[j], again[i] })
+			shuffles++
+			if got := state(t, p, again, now); got != want {
+				t.Fatalf("seed %d:\n%s", seed, cmp.Diff(want, got))
+			}
+		}
+	}
+	if shuffles < 2000 {
+		t.Errorf("%d shuffles, want 2000", shuffles)
+	}
+}
+
+func randomFeed(r *rand.Rand) []*timeline.Fact {
+	c := enrolled("arm-1").til()
+	other := *c.facts[0]
+	other.Ref.ID, other.Patient = "rs-2", timeline.Patient{Reference: "Patient/p2"}
+	e := *other.Enrolment
+	e.Identifiers = []string{"urn:x|S-002"}
+	other.Enrolment = &e
+	c.facts = append(c.facts, &other)
+	for range 30 {
+		day, hour := 1+r.IntN(7), r.IntN(24)
+		when := fmt.Sprintf("d%d %02d:00", day, hour)
+		var f *timeline.Fact
+		switch r.IntN(4) {
+		case 0:
+			f = c.anc(fmt.Sprintf("%d.%d", r.IntN(2), r.IntN(10)), when)
+		case 1:
+			f = c.temp(fmt.Sprintf("%d.%d", 37+r.IntN(3), r.IntN(10)), when)
+		case 2:
+			f = c.dose(fmt.Sprintf("m%d", c.n), []string{"completed", "not-done", "on-hold"}[r.IntN(3)], when)
+		default:
+			f = c.obs(fmt.Sprintf("w%d", c.n), timeline.Leukocytes, fmt.Sprintf("%d.%d", r.IntN(3), r.IntN(10)), when)
+		}
+		if r.IntN(4) == 0 {
+			f.Patient = timeline.Patient{Identifier: "urn:mrn|1"} // joined by a Patient resource below
+		}
+		for v := 2; v < 2+r.IntN(3); v++ {
+			g := *f
+			c.n++
+			g.Version = timeline.Version{ID: fmt.Sprint(v), LastUpdated: f.ReceivedAt.Add(time.Duration(v) * time.Hour), Digest: fmt.Sprintf("%03d", c.n)}
+			g.ReceivedAt = g.ReceivedAt.Add(time.Duration(r.IntN(48)) * time.Hour)
+			switch r.IntN(5) {
+			case 0:
+				g.State, g.Results, g.Dose = timeline.Void, nil, nil
+			case 1:
+				g.Patient = timeline.Patient{Reference: "Patient/p2"}
+			case 2:
+				g.Version.ID = "x" + g.Version.ID
+			case 3:
+				g.State, g.Results, g.Dose, g.Patient = timeline.Refused, nil, nil, timeline.Patient{}
+			}
+			c.facts = append(c.facts, &g)
+		}
+	}
+	person := func(id string, p timeline.Person) {
+		f := c.add(timeline.Ref{Type: "Patient", ID: id}, time.Time{})
+		f.Patient = timeline.Patient{Reference: "Patient/" + id}
+		f.Person = &p
+	}
+	person("p1", timeline.Person{Identifiers: []string{"urn:mrn|1"}})
+	if r.IntN(2) == 0 {
+		person("p2", timeline.Person{ReplacedBy: "Patient/p1"})
+		person("p3", timeline.Person{Identifiers: []string{"urn:mrn|1"}})
+	}
+	return c.facts
+}
+
+func TestFindingsDoNotDependOnOtherPatients(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		seed := rapid.Uint64().Draw(rt, "seed")
+		facts := randomFeed(rand.New(rand.NewPCG(seed, 1)))
+		p := trial(t)
+		a := state(t, p, facts, at("d9 00:00"))
+		stranger := (&chart{}).temp("39", "d3 10:00")
+		stranger.Ref.ID, stranger.Patient = "stranger", timeline.Patient{Reference: "Patient/zz"}
+		b := state(t, p, append(facts, stranger), at("d9 00:00"))
+		if !strings.HasPrefix(b, a) {
+			rt.Fatalf("a stranger's fact changed an answer:\n%s", cmp.Diff(a, b))
+		}
+	})
+}
+
+func BenchmarkEvaluate500(b *testing.B) {
+	c := enrolled("arm-1").til()
+	for i := range 450 {
+		c.temp(fmt.Sprintf("%d.%d", 37+i%3, i%10), fmt.Sprintf("d%d %02d:%02d", i/24, i%24, i%60))
+	}
+	for i := range 50 {
+		c.anc(fmt.Sprintf("0.%d", 1+i%9), fmt.Sprintf("d%d 05:30", i%20))
+	}
+	tl := timeline.New()
+	for _, f := range c.facts {
+		tl.Apply(f)
+	}
+	p := trial(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		rules.Evaluate(tl, p, at("d21 00:00"))
+	}
+}
