@@ -109,12 +109,12 @@ func read(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstr
 		return nil, 0, fmt.Errorf("read %s: %w", stream, err)
 	}
 	pending = consumer.CachedInfo().NumPending
-	it, err := consumer.Messages(jetstream.PullMaxMessages(1000), jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(5*time.Second))
+	it, err := consumer.Messages(jetstream.PullMaxMessages(200), jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(5*time.Second))
 	if err != nil {
 		return nil, 0, fmt.Errorf("read %s: %w", stream, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r = &reader{msgs: make(chan jetstream.Msg, 1024), err: make(chan error, 1), cancel: cancel, done: make(chan struct{})}
+	r = &reader{msgs: make(chan jetstream.Msg, 16), err: make(chan error, 1), cancel: cancel, done: make(chan struct{})}
 	stop := context.AfterFunc(ctx, it.Stop)
 	go func() {
 		defer close(r.done)

@@ -13,10 +13,10 @@ type Sizes struct {
 	FHIR, Facts, DeadLetters, Out, Aggregates int64
 }
 
-// DefaultSizes sum to less than 16 GiB.
+// DefaultSizes sum to less than 16 GiB. Panels replace one another, and a stream of less than 32 MiB costs the broker half the buffer.
 func DefaultSizes() Sizes {
 	const gib = 1 << 30
-	return Sizes{FHIR: 6 * gib, Facts: 4 * gib, DeadLetters: gib, Out: 4 * gib, Aggregates: gib / 4}
+	return Sizes{FHIR: 6 * gib, Facts: 4 * gib, DeadLetters: gib, Out: 4 * gib, Aggregates: 24 << 20}
 }
 
 // MaxMessage is the largest NATS message that we publish. It is the default limit of a nats-server.
