@@ -275,7 +275,7 @@ func problemRule(p *timeline.Problem) string {
 
 func problemText(p *timeline.Problem) string {
 	text := map[string]string{
-		timeline.ProblemUnitMissing:   "the unit is not known for it",
+		timeline.ProblemUnitMissing:   "the unit of the value is not known",
 		timeline.ProblemImplausible:   "the value is beyond what is plausible",
 		timeline.ProblemValueAbsent:   "there is no value",
 		timeline.ProblemValueText:     "there is text where a number is needed",
@@ -284,7 +284,7 @@ func problemText(p *timeline.Problem) string {
 	}[p.Reason]
 	switch {
 	case p.Detail == timeline.DetailNoUnit:
-		text = "there is no unit"
+		text = "the value has no unit"
 	case p.Reason == timeline.ProblemUnitMissing && p.Detail != "":
 		text += " (" + p.Detail + ")"
 	}
