@@ -44,11 +44,7 @@ type ward struct {
 }
 
 func newWard(t *testing.T) *ward {
-	data, err := protocols.FS.ReadFile(protocols.Shipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proto, err := protocol.Parse(protocols.Shipped, data)
+	proto, err := protocols.TIL()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,11 +87,7 @@ func (o *outputFlag) Set(s string) error {
 // loadProtocols reads protocol files; with none it takes the shipped trial. What is wrong with them is printed with the place.
 func loadProtocols(stderr io.Writer, files []string) ([]*protocol.Protocol, error) {
 	if len(files) == 0 {
-		data, err := protocols.FS.ReadFile(protocols.Shipped)
-		if err != nil {
-			return nil, err
-		}
-		p, err := protocol.Parse(protocols.Shipped, data)
+		p, err := protocols.TIL()
 		return []*protocol.Protocol{p}, err
 	}
 	var ps []*protocol.Protocol

@@ -12,12 +12,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/trialwatch/trialwatch/consumers/wire"
-	"github.com/trialwatch/trialwatch/deployments/protocols"
-	"github.com/trialwatch/trialwatch/internal/app"
-	"github.com/trialwatch/trialwatch/internal/offline"
+	"github.com/trialwatch/trialwatch/internal/offline/offlinetest"
 	"github.com/trialwatch/trialwatch/internal/sim"
 	"github.com/trialwatch/trialwatch/rules/alert"
-	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 func schemas(t *testing.T) func(name string, body []byte) error {
@@ -60,19 +57,7 @@ func schemas(t *testing.T) func(name string, body []byte) error {
 // Everything that a cohort with all its mess makes us say fits the published schemas.
 func TestMessagesFitTheirSchemas(t *testing.T) {
 	validate := schemas(t)
-	data, err := protocols.FS.ReadFile(protocols.Shipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := protocol.Parse(protocols.Shipped, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	decoder, err := app.NewDecoder([]*protocol.Protocol{p}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := offline.New(decoder, []*protocol.Protocol{p})
+	e := offlinetest.New(t)
 	var feed bytes.Buffer
 	for _, ev := range sim.Cohort(sim.Config{Seed: 5}) {
 		if json.Valid(ev.Data) {

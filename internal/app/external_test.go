@@ -25,6 +25,7 @@ import (
 
 	"github.com/trialwatch/trialwatch/consumers"
 	"github.com/trialwatch/trialwatch/consumers/wire"
+	"github.com/trialwatch/trialwatch/deployments/protocols"
 	"github.com/trialwatch/trialwatch/internal/app"
 	"github.com/trialwatch/trialwatch/internal/natstest"
 	"github.com/trialwatch/trialwatch/rules/protocol"
@@ -456,7 +457,7 @@ func TestNotReadyWhileTheWatchCannotGoOn(t *testing.T) {
 // startEmbedded starts an app with a broker of its own.
 func startEmbedded(t *testing.T) *app.App {
 	t.Helper()
-	p, err := shippedTrial()
+	p, err := protocols.TIL()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -481,7 +482,7 @@ func startEmbedded(t *testing.T) *app.App {
 func TestSharedDataDirectory(t *testing.T) {
 	broker := natstest.Start(t, natstest.Build(t), t.TempDir())
 	dir := t.TempDir()
-	p, err := shippedTrial()
+	p, err := protocols.TIL()
 	if err != nil {
 		t.Fatal(err)
 	}

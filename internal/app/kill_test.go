@@ -49,7 +49,7 @@ func processor() {
 	if err := json.Unmarshal([]byte(os.Getenv(processorEnv)), &cfg); err != nil {
 		panic(err)
 	}
-	p, err := shippedTrial()
+	p, err := protocols.TIL()
 	if err != nil {
 		panic(err)
 	}
@@ -63,14 +63,6 @@ func processor() {
 	if err := a.Run(context.Background()); err != nil {
 		panic(err)
 	}
-}
-
-func shippedTrial() (*protocol.Protocol, error) {
-	data, err := protocols.FS.ReadFile(protocols.Shipped)
-	if err != nil {
-		return nil, err
-	}
-	return protocol.Parse(protocols.Shipped, data)
 }
 
 // child is a processor in a process of its own.
@@ -312,7 +304,7 @@ func oracle(ctx context.Context, t *testing.T, js jetstream.JetStream) string {
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	p, err := shippedTrial()
+	p, err := protocols.TIL()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,33 +19,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/trialwatch/trialwatch/deployments/protocols"
-	"github.com/trialwatch/trialwatch/internal/app"
 	"github.com/trialwatch/trialwatch/internal/offline"
+	"github.com/trialwatch/trialwatch/internal/offline/offlinetest"
 	"github.com/trialwatch/trialwatch/internal/sim"
-	"github.com/trialwatch/trialwatch/rules/protocol"
 )
-
-func evaluator(t testing.TB) *offline.Evaluator {
-	t.Helper()
-	data, err := protocols.FS.ReadFile(protocols.Shipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := protocol.Parse(protocols.Shipped, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	decoder, err := app.NewDecoder([]*protocol.Protocol{p}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return offline.New(decoder, []*protocol.Protocol{p})
-}
 
 func answer(t testing.TB, lines [][]byte) (offline.Result, []byte) {
 	t.Helper()
-	e := evaluator(t)
+	e := offlinetest.New(t)
 	if err := e.Read("feed", bytes.NewReader(bytes.Join(lines, []byte("\n"))), nil); err != nil {
 		t.Fatal(err)
 	}

@@ -7,29 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/trialwatch/trialwatch/deployments/protocols"
-	"github.com/trialwatch/trialwatch/internal/app"
 	"github.com/trialwatch/trialwatch/internal/offline"
+	"github.com/trialwatch/trialwatch/internal/offline/offlinetest"
 	"github.com/trialwatch/trialwatch/internal/sim"
 	"github.com/trialwatch/trialwatch/rules/alert"
-	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 func evaluator(t *testing.T, events []sim.Event) *offline.Evaluator {
 	t.Helper()
-	data, err := protocols.FS.ReadFile(protocols.Shipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := protocol.Parse(protocols.Shipped, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	decoder, err := app.NewDecoder([]*protocol.Protocol{p}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := offline.New(decoder, []*protocol.Protocol{p})
+	e := offlinetest.New(t)
 	var feed bytes.Buffer
 	for _, ev := range events {
 		line, err := json.Marshal(map[string]any{"receivedAt": ev.At.Format(time.RFC3339Nano), "resource": json.RawMessage(ev.Data)})

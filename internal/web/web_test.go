@@ -16,7 +16,6 @@ import (
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/aggregate"
 	"github.com/trialwatch/trialwatch/rules/alert"
-	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 var onset = time.Date(2026, 2, 19, 20, 10, 0, 0, time.UTC)
@@ -38,11 +37,7 @@ func event(id string, version int, transition alert.Transition, urgency rules.Ur
 
 func panels(t *testing.T) [][]byte {
 	t.Helper()
-	data, err := protocols.FS.ReadFile(protocols.Shipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := protocol.Parse(protocols.Shipped, data)
+	p, err := protocols.TIL()
 	if err != nil {
 		t.Fatal(err)
 	}
