@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -108,12 +109,14 @@ func (in *ingester) line(l feed.Line) error {
 	}
 	parts, err := fhir.Split(l.Data, fhir.Limits{})
 	if err != nil {
-		in.refuse(l, "not-json", err.Error())
+		reason, detail := reasonOf(err)
+		in.refuse(l, reason, detail)
 		return nil
 	}
 	for i, part := range parts {
 		if part.Err != nil {
-			in.refuse(l, "not-fhir", fmt.Sprintf("entry %d: %v", i, part.Err))
+			reason, detail := reasonOf(part.Err)
+			in.refuse(l, reason, fmt.Sprintf("entry %d: %s", i, detail))
 			continue
 		}
 		const headers = 4096 // ours and those of the batch
@@ -135,6 +138,12 @@ func (in *ingester) line(l feed.Line) error {
 		in.size += m.Size()
 	}
 	return nil
+}
+
+// reasonOf takes an error of [fhir.Split] apart: "reason: detail".
+func reasonOf(err error) (reason, detail string) {
+	reason, detail, _ = strings.Cut(err.Error(), ": ")
+	return reason, detail
 }
 
 func (in *ingester) flush() error {

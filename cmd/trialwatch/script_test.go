@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -49,6 +50,23 @@ func TestScripts(t *testing.T) {
 				ts.Check(err)
 				ts.Check(f.Close())
 			},
+			// waitready DIR: until the system that runs in a data directory can be reached.
+			"waitready": func(ts *testscript.TestScript, _ bool, args []string) {
+				poll(ts, "a system in "+args[0], func() bool {
+					_, err := os.Stat(filepath.Join(ts.MkAbs(args[0]), "nats.json"))
+					return err == nil && ts.Exec("trialwatch", "deadletters", "list", "--data", args[0]) == nil
+				})
+			},
+			// waitlines ARG...: until trialwatch ARG... succeeds and prints JSON or a table.
+			"waitlines": func(ts *testscript.TestScript, _ bool, args []string) {
+				poll(ts, strings.Join(args, " "), func() bool {
+					if ts.Exec("trialwatch", args...) != nil {
+						return false
+					}
+					out := ts.ReadFile("stdout")
+					return strings.TrimSpace(out) != "" && !strings.Contains(out, "nothing is open")
+				})
+			},
 			// same FILE FILE: two files hold the same lines in any order.
 			"same": func(ts *testscript.TestScript, neg bool, args []string) {
 				a, b := strings.Split(ts.ReadFile(args[0]), "\n"), strings.Split(ts.ReadFile(args[1]), "\n")
@@ -58,4 +76,16 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// poll waits for a condition, for as long as a slow machine may need.
+func poll(ts *testscript.TestScript, what string, ok func() bool) {
+	deadline := time.After(30 * time.Second)
+	for !ok() {
+		select {
+		case <-deadline:
+			ts.Fatalf("never: %s", what)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
