@@ -112,8 +112,9 @@ func (e *external) compare(t *testing.T, refusedStatus int, files ...string) {
 	}
 	if diff := cmp.Diff(want, settled(append(slices.Clone(alerts), panels...))); diff != "" {
 		t.Errorf("the live path does not say what evaluate says (-evaluate +live):\n%s", diff)
+	} else {
+		t.Logf("%d findings and panels are the same, byte for byte but for detected, asOf and the panel feed; as of %s", len(want), asOf)
 	}
-	t.Logf("%d findings and panels are the same, byte for byte but for detected, asOf and the panel feed; as of %s", len(want), asOf)
 	t.Run("with the nats client", func(t *testing.T) {
 		e.natsClient(t, ctx, broker.URL, alerts, panels)
 	})
