@@ -3,6 +3,7 @@ package site
 import (
 	"hash/fnv"
 	"io"
+	"slices"
 
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
@@ -50,12 +51,9 @@ func (s *Site) park(f *timeline.Fact) bool {
 	}
 	s.parking.ids[id] = true
 	h := hash(f.Ref)
-	for _, known := range s.parking.under[h] {
-		if known == id {
-			return true
-		}
+	if !slices.Contains(s.parking.under[h], id) {
+		s.parking.under[h] = append(s.parking.under[h], id)
 	}
-	s.parking.under[h] = append(s.parking.under[h], id)
 	return true
 }
 

@@ -406,7 +406,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 			in.apply(tt.facts()...)
 			want := in.state()
 			permutations(tt.facts(), func(facts []*timeline.Fact) bool {
-				for name, r := range map[string]*run{"": start(ps), " by a site that parks": startParking(ps)} {
+				for name, r := range map[string]*run{"held": start(ps), "parked": startParking(ps)} {
 					r.apply(facts...)
 					r.apply(facts[0]) // a repetition
 					got := r.state()
@@ -415,7 +415,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 						for _, f := range facts {
 							order = append(order, f.Ref.String()+"@"+f.Version.ID)
 						}
-						t.Errorf("in the order %s%s (-in order given +in this):\n%s\n%v", strings.Join(order, ", "), name, cmp.Diff(want, got), r.err)
+						t.Errorf("in the order %s, facts %s (-in order given +in this):\n%s\n%v", strings.Join(order, ", "), name, cmp.Diff(want, got), r.err)
 						return false
 					}
 				}
