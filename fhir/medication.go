@@ -10,7 +10,7 @@ import (
 )
 
 // medication finds what was given: by code, in a contained Medication or its ingredients, or by the words of a reference's display. resolved is
-// false for a reference that leads out of the resource.
+// false for a reference that leads out of the resource and says no word of what it leads to.
 func (d *Decoder) medication(h *head, r *resolver) (name string, resolved bool) {
 	var code codeable
 	if raw := h.doc.get("medicationCodeableConcept"); raw != nil {
@@ -31,8 +31,8 @@ func (d *Decoder) medication(h *head, r *resolver) (name string, resolved bool) 
 		}
 	}
 	code.Text = ref.Display
-	name = d.concepts.drug(&code)
-	return name, name != ""
+	// A display that names another drug is an answer, as the text of a CodeableConcept is. Only where there is none, nobody can tell.
+	return d.concepts.drug(&code), strings.TrimSpace(ref.Display) != ""
 }
 
 // containedDrug finds the drug of a contained Medication: its own code, else its ingredients'.
