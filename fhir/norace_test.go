@@ -1,6 +1,0 @@
-//go:build !race
-
-package fhir_test
-
-// slower is by how much the race detector slows down what is timed.
-const slower = 1
