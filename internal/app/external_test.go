@@ -195,6 +195,13 @@ func (e *external) serve(t *testing.T, url, dir string) (stop func()) {
 		}
 	})
 	t.Cleanup(stop)
+	// Before it has said how to reach the broker it may not even listen to signals.
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	eventually(t, ctx, "serve runs", func() bool {
+		access, err := app.ReadAccess(dir)
+		return err == nil && access.URL == url
+	})
 	return stop
 }
 
