@@ -189,8 +189,20 @@ func (s *session) tick() {
 	}
 }
 
-// take reads one fact into its site.
+// take reads one fact into its site, and notices the last of those from before the start.
 func (s *session) take(m jetstream.Msg) error {
+	if err := s.apply(m); err != nil {
+		return err
+	}
+	if s.idle++; s.backlog > 0 {
+		if s.backlog--; s.backlog == 0 {
+			s.reachEnd()
+		}
+	}
+	return nil
+}
+
+func (s *session) apply(m jetstream.Msg) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return err
@@ -198,12 +210,6 @@ func (s *session) take(m jetstream.Msg) error {
 	st := s.site(wire.Site(m.Subject()))
 	s.read = meta.Sequence.Stream
 	st.pending = s.read
-	s.idle++
-	if s.backlog > 0 {
-		if s.backlog--; s.backlog == 0 {
-			defer s.reachEnd()
-		}
-	}
 	f := new(timeline.Fact)
 	if err := json.Unmarshal(m.Data(), f); err != nil || f.Ref.Type == "" {
 		// Only intake writes here, so this is a foreign writer or a newer one. It stays in the stream for a build that can read it; to stop would

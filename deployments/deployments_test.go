@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/trialwatch/trialwatch/internal/natstest"
 )
 
 // nobody is the user of the container.
@@ -136,7 +138,7 @@ func TestEmptyRoot(t *testing.T) {
 	case <-ctx.Done():
 		t.Fatal("serve does not say where its page is")
 	}
-	poll(t, ctx, "ready", func() bool {
+	natstest.Eventually(t, ctx, "ready", func() bool {
 		resp, err := http.Get(url + "/readyz")
 		if err != nil {
 			return false
@@ -149,7 +151,7 @@ func TestEmptyRoot(t *testing.T) {
 	if out, err := ingest.CombinedOutput(); err != nil || string(out) != "3 accepted, 0 refused\n" {
 		t.Errorf("ingest: %v %s", err, out)
 	}
-	poll(t, ctx, "an alert", func() bool {
+	natstest.Eventually(t, ctx, "an alert", func() bool {
 		out, err := inside("alerts", "list", "--all", "--output", "json").Output()
 		return err == nil && bytes.Contains(out, []byte(`"rule":"tox.febrile-neutropenia"`))
 	})
@@ -162,19 +164,6 @@ func TestEmptyRoot(t *testing.T) {
 		}
 		if info.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %o, want 600", name, info.Mode().Perm())
-		}
-	}
-}
-
-func poll(t *testing.T, ctx context.Context, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not within the time: %s", what)
-		case <-tick.C:
 		}
 	}
 }

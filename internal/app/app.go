@@ -181,14 +181,17 @@ func NewDecoder(protocols []*protocol.Protocol, baseURLs []string) (*fhir.Decode
 
 func (a *App) startWeb(ctx context.Context, registry *prometheus.Registry) error {
 	o := &a.opts
-	arms := map[string]string{}
-	for _, a := range o.Protocols[0].Arms {
-		arms[a.ID] = a.Title
+	var studies []web.Study
+	for _, p := range o.Protocols {
+		s := web.Study{ID: p.Study, Title: p.Title, ArmTitles: map[string]string{}}
+		for _, arm := range p.Arms {
+			s.ArmTitles[arm.ID] = arm.Title
+		}
+		studies = append(studies, s)
 	}
 	hub := web.NewHub(web.Options{
-		Logger: o.Logger.With().Str("stage", StageWeb).Logger(), Title: "trialwatch", StudyTitle: o.Protocols[0].Title, ArmTitles: arms, Zone: o.Protocols[0].Zone, Demo: o.Demo,
+		Logger: o.Logger.With().Str("stage", StageWeb).Logger(), Title: "trialwatch", Studies: studies, Zone: o.Protocols[0].Zone, Demo: o.Demo,
 	})
-	a.work(ctx, hub.Run)
 	a.work(ctx, func(ctx context.Context) error {
 		return consumers.Follow(ctx, a.js, o.Logger, wire.StreamAggregates, "aggregates.>", hub.Panel)
 	})

@@ -89,7 +89,7 @@ func (e *external) compare(t *testing.T, refusedStatus int, files ...string) {
 	data := t.TempDir()
 	stop := e.serve(t, broker.URL, data)
 	js := e.jetStream(t, broker.URL)
-	eventually(t, ctx, "the streams exist", func() bool {
+	natstest.Eventually(t, ctx, "the streams exist", func() bool {
 		_, err := js.Stream(ctx, wire.StreamAggregates)
 		return err == nil
 	})
@@ -198,7 +198,7 @@ func (e *external) serve(t *testing.T, url, dir string) (stop func()) {
 	// Before it has said how to reach the broker it may not even listen to signals.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	eventually(t, ctx, "serve runs", func() bool {
+	natstest.Eventually(t, ctx, "serve runs", func() bool {
 		access, err := app.ReadAccess(dir)
 		return err == nil && access.URL == url
 	})
@@ -222,7 +222,7 @@ func (e *external) jetStream(t *testing.T, url string) jetstream.JetStream {
 // settle waits until every stage has read what the one before it wrote.
 func (e *external) settle(t *testing.T, ctx context.Context, js jetstream.JetStream) {
 	t.Helper()
-	eventually(t, ctx, "intake has read all", func() bool {
+	natstest.Eventually(t, ctx, "intake has read all", func() bool {
 		c, err := js.Consumer(ctx, wire.StreamFHIR, "intake")
 		if err != nil {
 			return false
@@ -230,7 +230,7 @@ func (e *external) settle(t *testing.T, ctx context.Context, js jetstream.JetStr
 		info := c.CachedInfo()
 		return info.NumPending == 0 && info.NumAckPending == 0
 	})
-	eventually(t, ctx, "the checkpoint is at the last fact", func() bool {
+	natstest.Eventually(t, ctx, "the checkpoint is at the last fact", func() bool {
 		facts, err := js.Stream(ctx, wire.StreamFacts)
 		if err != nil {
 			return false
@@ -239,7 +239,7 @@ func (e *external) settle(t *testing.T, ctx context.Context, js jetstream.JetStr
 		err = consumers.ReadLast(ctx, js, wire.StreamOut, wire.Checkpoints("main"), func(m jetstream.Msg) error { return json.Unmarshal(m.Data(), &at) })
 		return err == nil && at.Facts == facts.CachedInfo().State.LastSeq
 	})
-	eventually(t, ctx, "the panels are through the last standing", func() bool {
+	natstest.Eventually(t, ctx, "the panels are through the last standing", func() bool {
 		var last uint64
 		through := uint64(1 << 60)
 		return consumers.ReadLast(ctx, js, wire.StreamOut, "standings.>", func(m jetstream.Msg) error {
@@ -255,20 +255,6 @@ func (e *external) settle(t *testing.T, ctx context.Context, js jetstream.JetStr
 			return err
 		}) == nil && last > 0 && through != 1<<60 && through >= last
 	})
-}
-
-// eventually polls a condition.
-func eventually(t *testing.T, ctx context.Context, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not within the time: %s", what)
-		case <-tick.C:
-		}
-	}
 }
 
 var mayDiffer = regexp.MustCompile(`"(detected|asOf)":"[^"]*"`)
@@ -428,7 +414,7 @@ func TestLargestMessage(t *testing.T) {
 	if _, err := js.Publish(ctx, wire.FHIR("main", "ResearchSubject"), []byte(small)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, ctx, "a dead letter and a fact", func() bool {
+	natstest.Eventually(t, ctx, "a dead letter and a fact", func() bool {
 		dead, err := js.Stream(ctx, wire.StreamDeadLetters)
 		if err != nil {
 			return false
@@ -451,7 +437,7 @@ func TestNotReadyWhileTheWatchCannotGoOn(t *testing.T) {
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	}
-	eventually(t, ctx, "ready", ready)
+	natstest.Eventually(t, ctx, "ready", ready)
 	// A checkpoint that nobody can read: the next commit is fenced by it, and recovery stops at it.
 	if _, err := a.JetStream().Publish(ctx, wire.Checkpoints("main"), []byte("no checkpoint")); err != nil {
 		t.Fatal(err)
@@ -459,7 +445,7 @@ func TestNotReadyWhileTheWatchCannotGoOn(t *testing.T) {
 	if _, err := a.JetStream().Publish(ctx, wire.Facts("main", "x"), []byte("no fact")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, ctx, "not ready", func() bool { return !ready() })
+	natstest.Eventually(t, ctx, "not ready", func() bool { return !ready() })
 }
 
 // startEmbedded starts an app with a broker of its own.

@@ -107,3 +107,17 @@ func StartConfig(t testing.TB, bin, conf string, env ...string) *Process {
 	}
 	return p
 }
+
+// Eventually waits until a condition holds, and fails the test when ctx ends before.
+func Eventually(t testing.TB, ctx context.Context, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not within the time: %s", what)
+		case <-tick.C:
+		}
+	}
+}

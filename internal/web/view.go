@@ -15,17 +15,21 @@ import (
 
 // view is what the templates show.
 type view struct {
-	Title, StudyTitle string
-	Demo              bool
-	AsOf              string
-	Protocol          string
-	Arms              []column
-	Sections          []section
-	Attention         []alertRow // open, urgent first
-	OpenCount         int
-	Latest            []alertRow // newest first
-	Told              int
-	Sites             []siteRow
+	Title     string
+	Demo      bool
+	Studies   []studyView // one a study that has published aggregates, or the one that is expected to
+	Attention []alertRow  // open, urgent first
+	OpenCount int
+	Latest    []alertRow // newest first
+	Told      int
+	Sites     []siteRow
+}
+
+// studyView is the aggregates of one study.
+type studyView struct {
+	Title, AsOf, Protocol string
+	Arms                  []column
+	Sections              []section
 }
 
 // column is an arm, or all of them.
@@ -50,7 +54,8 @@ type cell struct {
 }
 
 type alertRow struct {
-	Time, Transition, Urgency, Subject, Arm, Message, Reason string
+	// Study is "" where the page shows one study only.
+	Time, Transition, Urgency, Study, Subject, Arm, Message, Reason string
 }
 
 type siteRow struct {
@@ -66,22 +71,15 @@ const (
 func (h *Hub) view() (view, <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	v := view{Title: cmp.Or(h.opts.Title, "trialwatch"), StudyTitle: h.opts.StudyTitle, Demo: h.opts.Demo, OpenCount: len(h.open), Told: h.told}
-	var asOf time.Time
-	for _, p := range h.panels {
-		if p.AsOf.After(asOf) {
-			asOf = p.AsOf
+	v := view{Title: cmp.Or(h.opts.Title, "trialwatch"), Demo: h.opts.Demo, OpenCount: len(h.open), Told: h.told}
+	var feed aggregateBody
+	for _, name := range h.studies() {
+		v.Studies = append(v.Studies, h.study(name))
+		if f := h.panels[name][aggregate.Feed]; f.AsOf.After(feed.AsOf) {
+			feed = f // the same of every study: it is about sites
 		}
-		v.Protocol = fmt.Sprintf("%s %s", p.Study, p.Protocol.Version)
 	}
-	if !asOf.IsZero() {
-		v.AsOf = asOf.In(h.opts.Zone).Format("Mon 2 Jan 2006 15:04 MST")
-	}
-	v.enrolment(h.panels[aggregate.Enrolment], h.opts.ArmTitles)
-	v.toxicity(h.panels[aggregate.Toxicity])
-	v.exposure(h.panels[aggregate.Exposure])
-	v.deviations(h.panels[aggregate.Deviations])
-	for _, s := range h.panels[aggregate.Feed].Sites {
+	for _, s := range feed.Sites {
 		r := siteRow{Site: s.Site, LastEvent: notKnown, Facts: fmt.Sprint(s.Facts), NotRelevant: notKnown, DeadLetters: fmt.Sprint(s.DeadLetters)}
 		if !s.LastEvent.IsZero() {
 			r.LastEvent = s.LastEvent.In(h.opts.Zone).Format(clock)
@@ -99,6 +97,47 @@ func (h *Hub) view() (view, <-chan struct{}) {
 		v.Latest = append(v.Latest, h.row(e, e.At))
 	}
 	return v, h.changed
+}
+
+// studies are the loaded studies in their order, then others that publish.
+func (h *Hub) studies() []string {
+	var names []string
+	for _, s := range h.opts.Studies {
+		names = append(names, s.ID)
+	}
+	var others []string
+	for name := range h.panels {
+		if !slices.Contains(names, name) {
+			others = append(others, name)
+		}
+	}
+	slices.Sort(others)
+	return append(names, others...)
+}
+
+func (h *Hub) study(name string) studyView {
+	v := studyView{Title: name}
+	var arms map[string]string
+	for _, s := range h.opts.Studies {
+		if s.ID == name {
+			v.Title, arms = cmp.Or(s.Title, name), s.ArmTitles
+		}
+	}
+	var asOf time.Time
+	for _, p := range h.panels[name] {
+		if p.AsOf.After(asOf) {
+			asOf = p.AsOf
+		}
+		v.Protocol = fmt.Sprintf("%s %s", p.Study, p.Protocol.Version)
+	}
+	if !asOf.IsZero() {
+		v.AsOf = asOf.In(h.opts.Zone).Format("Mon 2 Jan 2006 15:04 MST")
+	}
+	v.enrolment(h.panels[name][aggregate.Enrolment], arms)
+	v.toxicity(h.panels[name][aggregate.Toxicity])
+	v.exposure(h.panels[name][aggregate.Exposure])
+	v.deviations(h.panels[name][aggregate.Deviations])
+	return v
 }
 
 // attention lists what is open and urgent or prompt, the most urgent and newest first.
@@ -120,6 +159,9 @@ func (v *view) attention(h *Hub) {
 func (h *Hub) row(e alert.Event, at time.Time) alertRow {
 	r := alertRow{
 		Time: at.In(h.opts.Zone).Format(clock), Transition: string(e.Transition), Urgency: string(e.Urgency), Subject: e.Subject, Arm: e.Arm, Message: e.Message,
+	}
+	if len(h.studies()) > 1 {
+		r.Study = e.Study
 	}
 	if e.Transition == alert.Retracted {
 		r.Reason = "taken back: " + e.Reason
@@ -189,7 +231,7 @@ func quantile(q aggregate.Quantile) cell {
 	return cell{Main: fmt.Sprintf("%g (%g–%g)", *q.Median, *q.Min, *q.Max), Sub: fmt.Sprintf("95 %% CI %s–%s, of %d", limit(q.Low), limit(q.High), q.Of), Share: -1}
 }
 
-func (v *view) enrolment(p aggregateBody, titles map[string]string) {
+func (v *studyView) enrolment(p aggregateBody, titles map[string]string) {
 	entries := decode[aggregate.EnrolmentEntry](p)
 	t := newTable("Patients", "", len(entries))
 	for i, e := range entries {
@@ -202,7 +244,7 @@ func (v *view) enrolment(p aggregateBody, titles map[string]string) {
 	v.add(t)
 }
 
-func (v *view) toxicity(p aggregateBody) {
+func (v *studyView) toxicity(p aggregateBody) {
 	entries := decode[aggregate.ToxicityEntry](p)
 	t := newTable("Toxicity", "Patients, each counted once a term at the worst CTCAE grade, of all enrolled in the arm.", len(entries))
 	// The total names every term, so its order is the table's.
@@ -224,7 +266,7 @@ func (v *view) toxicity(p aggregateBody) {
 	v.add(t)
 }
 
-func (v *view) exposure(p aggregateBody) {
+func (v *studyView) exposure(p aggregateBody) {
 	entries := decode[aggregate.ExposureEntry](p)
 	t := newTable("Exposure", "Doses. Held and refused doses are accounted for; missed ones have no record. Doses a patient: median (range).", len(entries))
 	for i, e := range entries {
@@ -243,7 +285,7 @@ func (v *view) exposure(p aggregateBody) {
 	v.add(t)
 }
 
-func (v *view) deviations(p aggregateBody) {
+func (v *studyView) deviations(p aggregateBody) {
 	entries := decode[aggregate.DeviationsEntry](p)
 	t := newTable("Deviations", "Patients with at least one, of all enrolled in the arm.", len(entries))
 	names := map[string]string{
@@ -264,7 +306,7 @@ func (v *view) deviations(p aggregateBody) {
 	v.add(t)
 }
 
-func (v *view) add(t *table) {
+func (v *studyView) add(t *table) {
 	if len(t.Rows) > 0 {
 		v.Sections = append(v.Sections, t.section)
 	}

@@ -6,7 +6,6 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -29,12 +28,17 @@ var files embed.FS
 
 // Options of a [Hub]. The zero value works, with times in UTC.
 type Options struct {
-	Logger     zerolog.Logger
-	Title      string
-	StudyTitle string
-	ArmTitles  map[string]string // by arm id
-	Zone       *time.Location    // in which times are shown, nil = UTC
-	Demo       bool              // the page says that the data are simulated
+	Logger  zerolog.Logger
+	Title   string
+	Studies []Study        // that are loaded, in the order in which the page shows them
+	Zone    *time.Location // in which times are shown, nil = UTC
+	Demo    bool           // the page says that the data are simulated
+}
+
+// Study is how the page names a study and its arms.
+type Study struct {
+	ID, Title string
+	ArmTitles map[string]string // by arm id
 }
 
 const (
@@ -49,9 +53,9 @@ type Hub struct {
 	pages *template.Template
 
 	mu      sync.Mutex
-	panels  map[string]aggregateBody
-	open    map[string]alert.Event // by alert
-	latest  []alert.Event          // newest last
+	panels  map[string]map[string]aggregateBody // by study, then name
+	open    map[string]alert.Event              // by alert
+	latest  []alert.Event                       // newest last
 	told    int
 	changed chan struct{} // closed at the next change
 }
@@ -69,7 +73,7 @@ func NewHub(o Options) *Hub {
 	}
 	return &Hub{
 		opts: o, pages: template.Must(template.New("").Funcs(template.FuncMap{"columns": func(arms int) int { return arms + 1 }}).ParseFS(files, "templates/*.html")),
-		panels: map[string]aggregateBody{}, open: map[string]alert.Event{}, changed: make(chan struct{}),
+		panels: map[string]map[string]aggregateBody{}, open: map[string]alert.Event{}, changed: make(chan struct{}),
 	}
 }
 
@@ -81,7 +85,10 @@ func (h *Hub) Panel(data []byte) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.panels[p.Name] = aggregateBody{p, data}
+	if h.panels[p.Study] == nil {
+		h.panels[p.Study] = map[string]aggregateBody{}
+	}
+	h.panels[p.Study][p.Name] = aggregateBody{p, data}
 	h.tell()
 	return nil
 }
@@ -198,10 +205,4 @@ func (h *Hub) events(w http.ResponseWriter, r *http.Request) {
 		case <-time.After(keepAlive):
 		}
 	}
-}
-
-// Run waits for ctx to end. The hub has no work of its own: it lives by what it is told.
-func (h *Hub) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
 }

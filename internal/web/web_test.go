@@ -86,7 +86,7 @@ func TestEmptyPageSaysThatItIsEmpty(t *testing.T) {
 
 // Without JavaScript the page holds everything too.
 func TestPageShowsArmsAndAlerts(t *testing.T) {
-	h := web.NewHub(web.Options{Title: "trialwatch", ArmTitles: map[string]string{"arm-1": "High-dose IL-2"}})
+	h := web.NewHub(web.Options{Title: "trialwatch", Studies: []web.Study{{ID: "til-il2", ArmTitles: map[string]string{"arm-1": "High-dose IL-2"}}}})
 	for _, body := range panels(t) {
 		if err := h.Panel(body); err != nil {
 			t.Fatal(err)
@@ -97,6 +97,31 @@ func TestPageShowsArmsAndAlerts(t *testing.T) {
 	}
 	page, _ := get(t, h)
 	wantParts(t, page, "High-dose IL-2", "5/7 (71.4 %)", "95 % CI 29.0–96.3", "3/7 (42.9 %)", "8/14 (57.1 %)", "Febrile neutropenia grade 3. Review.", "S-001", "1 open, 1 transitions told", ">NA<")
+}
+
+// Two studies never share a table, and an alert says of which one it is.
+func TestStudiesAreKeptApart(t *testing.T) {
+	h := web.NewHub(web.Options{Studies: []web.Study{{ID: "til-il2", Title: "First trial"}, {ID: "other", Title: "Second trial"}}})
+	for _, body := range panels(t) {
+		for _, study := range []string{"til-il2", "other"} {
+			body := strings.ReplaceAll(string(body), "til-il2", study)
+			if study == "other" {
+				body = strings.ReplaceAll(body, "Febrile neutropenia", "Another toxicity")
+			}
+			if err := h.Panel([]byte(body)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := h.Alert(event("a", 1, alert.Opened, rules.Urgent, "Febrile neutropenia grade 3. Review.")); err != nil {
+		t.Fatal(err)
+	}
+	page, _ := get(t, h)
+	wantParts(t, page, "By arm: First trial", "By arm: Second trial", `<span class="arm">til-il2</span> <b>S-001</b>`)
+	first, second, ok := strings.Cut(page, "By arm: Second trial")
+	if !ok || !strings.Contains(first, ">Febrile neutropenia<") || strings.Contains(first, "Another toxicity") || !strings.Contains(second, ">Another toxicity<") || strings.Contains(second, ">Febrile neutropenia<") {
+		t.Error("the tables of the two studies are mixed")
+	}
 }
 
 func TestWhatHasEndedNeedsNoLook(t *testing.T) {

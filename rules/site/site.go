@@ -337,11 +337,7 @@ func (s *Site) hand(from, to *Patient, study string, of func(subject string) boo
 	if len(moved) == 0 {
 		return
 	}
-	taker := to.Standings[study]
-	if taker == nil {
-		taker = &Standing{Study: study}
-		to.Standings[study] = taker
-	}
+	taker := to.Standing(study)
 	taker.Told, giver.Told = union(taker.Told, moved), rest
 	taker.moved, giver.moved = true, true
 }
