@@ -106,6 +106,7 @@ const (
 	ProblemValueText     = "value-text"     // text or a code where a number is needed: data.ungradable
 	ProblemValueRange    = "value-range"    // more digits than can be compared exactly: data.ungradable
 	ProblemStatusUnknown = "status-unknown" // status "unknown": data.ungradable
+	ProblemUnitFamily    = "unit-family"    // only as a Doubt: the code names another family of units than the unit: data.implausible
 )
 
 // DetailNoUnit is the detail of a value without any unit.
@@ -128,7 +129,8 @@ func (q Quantity) String() string {
 	return s
 }
 
-// Analytes: what a result measures, with the canonical unit of [Quantity.Value].
+// Analytes: what a result measures, with the canonical unit of [Quantity.Value]. Mass and molar concentrations are different analytes, never
+// converted into each other: their limits were rounded apart.
 const (
 	Neutrophils        = "neutrophils"         // absolute count, 10*9/L
 	NeutrophilsPercent = "neutrophils-percent" // of leukocytes, segmented and bands together, %
@@ -137,9 +139,75 @@ const (
 	Bands              = "bands"               // absolute count of band forms, 10*9/L
 	BandsPercent       = "bands-percent"       // %
 	Leukocytes         = "leukocytes"          // 10*9/L
-	Temperature        = "temperature"         // body temperature at any site of measurement, Cel
-	CreatinineMass     = "creatinine-mass"     // mg/dL
-	CreatinineMolar    = "creatinine-molar"    // umol/L; mass and molar are never converted into each other
+	Lymphocytes        = "lymphocytes"         // absolute count, 10*9/L
+	CD4                = "cd4"                 // CD4+ lymphocytes, absolute count, 10*9/L
+	Platelets          = "platelets"           // 10*9/L
+	HemoglobinMass     = "hemoglobin-mass"     // g/L
+	HemoglobinMolar    = "hemoglobin-molar"    // mmol/L, of the monomer
+
+	ALT     = "alt"     // U/L, as every enzyme
+	AST     = "ast"     //
+	ALP     = "alp"     //
+	GGT     = "ggt"     //
+	LDH     = "ldh"     //
+	Lipase  = "lipase"  //
+	Amylase = "amylase" //
+	CPK     = "cpk"     //
+
+	CreatinineMass        = "creatinine-mass"         // mg/dL
+	CreatinineMolar       = "creatinine-molar"        // umol/L
+	CreatinineClearance   = "creatinine-clearance"    // mL/min
+	BilirubinMass         = "bilirubin-mass"          // total, mg/dL
+	BilirubinMolar        = "bilirubin-molar"         // total, umol/L
+	Sodium                = "sodium"                  // mmol/L
+	Potassium             = "potassium"               // mmol/L
+	CalciumMass           = "calcium-mass"            // total, mg/dL
+	CalciumMolar          = "calcium-molar"           // total, mmol/L
+	CalciumCorrectedMass  = "calcium-corrected-mass"  // corrected for albumin by the laboratory, mg/dL
+	CalciumCorrectedMolar = "calcium-corrected-molar" // mmol/L
+	CalciumIonizedMass    = "calcium-ionized-mass"    // mg/dL
+	CalciumIonizedMolar   = "calcium-ionized-molar"   // mmol/L
+	MagnesiumMass         = "magnesium-mass"          // mg/dL
+	MagnesiumMolar        = "magnesium-molar"         // mmol/L
+	PhosphateMass         = "phosphate-mass"          // as phosphorus, mg/dL
+	PhosphateMolar        = "phosphate-molar"         // mmol/L
+	GlucoseMass           = "glucose-mass"            // not known to be fasting, mg/dL
+	GlucoseMolar          = "glucose-molar"           // mmol/L
+	GlucoseFastingMass    = "glucose-fasting-mass"    // mg/dL
+	GlucoseFastingMolar   = "glucose-fasting-molar"   // mmol/L
+	UrateMass             = "urate-mass"              // mg/dL
+	UrateMolar            = "urate-molar"             // umol/L
+	CholesterolMass       = "cholesterol-mass"        // total, mg/dL
+	CholesterolMolar      = "cholesterol-molar"       // mmol/L
+	HDLMass               = "hdl-mass"                // mg/dL
+	HDLMolar              = "hdl-molar"               // mmol/L
+	LDLMass               = "ldl-mass"                // mg/dL
+	LDLMolar              = "ldl-molar"               // mmol/L
+	TriglyceridesMass     = "triglycerides-mass"      // mg/dL
+	TriglyceridesMolar    = "triglycerides-molar"     // mmol/L
+	Albumin               = "albumin"                 // g/L
+	Fibrinogen            = "fibrinogen"              // g/L
+	Haptoglobin           = "haptoglobin"             // g/L
+	INR                   = "inr"                     // a ratio, 1
+	APTT                  = "aptt"                    // s
+	PH                    = "ph"                      // of arterial blood, 1
+	TSH                   = "tsh"                     // m[IU]/L
+	FreeT4Mass            = "free-t4-mass"            // ng/dL
+	FreeT4Molar           = "free-t4-molar"           // pmol/L
+
+	Temperature = "temperature"  // body temperature at any site of measurement, Cel
+	Weight      = "weight"       // kg
+	Systolic    = "systolic"     // mm[Hg]
+	Diastolic   = "diastolic"    // mm[Hg]
+	HeartRate   = "heart-rate"   // /min
+	SpO2        = "spo2"         // oxygen saturation of arterial blood, by oximetry or gas analysis, %
+	PaO2        = "pao2"         // partial pressure of oxygen in arterial blood, mm[Hg]
+	OxygenFlow  = "oxygen-flow"  // inhaled, L/min
+	FiO2        = "fio2"         // inhaled oxygen concentration, %
+	UrineOutput = "urine-output" // mL between [Fact.At] and [Fact.End]
+	LVEF        = "lvef"         // left ventricular ejection fraction, %
+	QTc         = "qtc"          // corrected QT interval, ms
+	ICEScore    = "ice-score"    // immune effector cell-associated encephalopathy score, 0 to 10
 )
 
 // Result is one measured value of an Observation or of one of its components.
@@ -147,10 +215,15 @@ type Result struct {
 	Analyte string   `json:"analyte"`
 	Value   Quantity `json:"value,omitzero"` // meaningless where Problem is set
 	// Low and High are the limits of normal in the analyte's canonical unit, nil where the resource gives none that can be read.
-	Low      *decimal.Number `json:"low,omitempty"`
-	High     *decimal.Number `json:"high,omitempty"`
-	Specimen string          `json:"specimen,omitempty"` // reference or identifier of the specimen, "" if not named
-	Problem  *Problem        `json:"problem,omitempty"`
+	Low  *decimal.Number `json:"low,omitempty"`
+	High *decimal.Number `json:"high,omitempty"`
+	// Flag is Observation.interpretation as far as it says where the value lies: "H" above normal, "L" below, "N" normal, "" unknown.
+	Flag     string   `json:"flag,omitempty"`
+	Specimen string   `json:"specimen,omitempty"` // reference or identifier of the specimen, "" if not named
+	Problem  *Problem `json:"problem,omitempty"`
+	// Doubt says what contradicts itself in a value that is used all the same, nil where nothing does: its LOINC code names moles and its unit
+	// mass, say. What rests on it needs review.
+	Doubt *Problem `json:"doubt,omitempty"`
 }
 
 // Drugs and procedures that rules name.
@@ -160,6 +233,12 @@ const (
 	Fludarabine      = "fludarabine"
 	Pembrolizumab    = "pembrolizumab"
 	TIL              = "til" // infusion of tumour-infiltrating lymphocytes, as Procedure or MedicationAdministration
+
+	// Read for what treatment says of a grade.
+	Vasopressor   = "vasopressor"   // norepinephrine, epinephrine, phenylephrine, vasopressin, dopamine
+	Crystalloid   = "crystalloid"   // intravenous fluid: saline, lactated Ringer's, balanced solutions
+	Meperidine    = "meperidine"    // pethidine
+	Levothyroxine = "levothyroxine" // thyroid replacement
 )
 
 // Dose is one MedicationAdministration.
