@@ -1,8 +1,12 @@
 // Package ctcae grades measurements by the Common Terminology Criteria for Adverse Events of the US National Cancer Institute, versions
-// 4.03, 5.0 and 6.0. The criteria are data (criteria.go): one record a term and version, with its source, that a clinician can check without
-// reading code. A version is pinned by the protocol, per trial: the same value has different grades in different versions.
+// 4.03, 5.0 and 6.0. The criteria are data: a file a measurement under criteria/, all versions side by side, that a clinician can check
+// without reading code; docs/ctcae.md tabulates them. A version is pinned by the protocol, per trial: the same value has different grades in
+// different versions.
 //
-// What cannot be graded is ungradable, which is not grade 0: a count of 1.6 without a lower limit of normal may be normal or grade 1.
+// [Find] or [Resolve] a criterion, take the limits of the analyte ([Criterion.Of]) and [Limits.Grade] what was measured.
+//
+// What cannot be graded is ungradable, which is not grade 0: a count of 1.6 without a lower limit of normal may be normal or grade 1. Where a
+// grade depends on symptoms or treatment, the answer is a range.
 package ctcae
 
 import "github.com/trialwatch/trialwatch/rules/decimal"
@@ -19,6 +23,19 @@ const (
 
 // Known reports whether v is one of the versions held here.
 func (v Version) Known() bool { return v == V4 || v == V5 || v == V6 }
+
+// Source is the publication of a version.
+func (v Version) Source() string {
+	switch v {
+	case V4:
+		return "CTCAE v4.03 (NCI, 2010-06-14)"
+	case V5:
+		return "CTCAE v5.0 (NCI, 2017-11-27)"
+	case V6:
+		return "CTCAE v6.0 (NCI, 2025, errata of 2026-01-20)"
+	}
+	return "CTCAE v" + string(v)
+}
 
 // Interval is the set of values that a measurement allows. "<0.1" is everything up to and without 0.1. A nil bound is unbounded.
 type Interval struct {
@@ -91,62 +108,4 @@ func not(a Answer) Answer {
 		return Yes
 	}
 	return Undecided
-}
-
-// Grading is what a measurement says of a grade: Min..Max, equal where it is certain. Ungradable is not grade 0.
-type Grading struct {
-	Min, Max   int
-	Ungradable bool
-}
-
-// Certain reports whether the grade is one number.
-func (g Grading) Certain() bool { return !g.Ungradable && g.Min == g.Max }
-
-// Grade grades a value by a criterion. lln and uln are the limits of normal in the criterion's unit, nil where they are not known.
-// The worst grade whose limit the value crosses counts. A comparator gives a range of grades.
-func (c Criterion) Grade(value Interval, lln, uln *decimal.Number) Grading {
-	lo, hi := -1, -1 // the least grade still possible so far, the worst possible
-	for _, s := range c.Steps {
-		limit := s.Limit
-		switch s.Times {
-		case "LLN":
-			limit = lln
-		case "ULN":
-			limit = uln
-		}
-		if limit == nil {
-			// A worse grade may already be certain; what lies beyond this step cannot be told.
-			if hi >= 0 {
-				return Grading{Min: 0, Max: hi}
-			}
-			return Grading{Ungradable: true}
-		}
-		answer := crosses(value, s, *limit)
-		if answer != No && hi < 0 {
-			hi = s.Grade
-		}
-		if answer == Yes {
-			lo = s.Grade
-			break
-		}
-	}
-	if lo < 0 {
-		lo = 0
-	}
-	if hi < 0 {
-		hi = 0
-	}
-	return Grading{Min: lo, Max: hi}
-}
-
-func crosses(value Interval, s Step, limit decimal.Number) Answer {
-	switch s.Comparator {
-	case "<":
-		return value.Below(limit)
-	case ">":
-		return value.Above(limit)
-	case ">=":
-		return value.AtLeast(limit)
-	}
-	panic("ctcae: unknown comparator " + s.Comparator)
 }
