@@ -31,15 +31,16 @@ var folders = []struct {
 }{
 	{"rules/decimal", true, nil, "numbers know nothing else"},
 	{"rules/timeline", true, []string{module + "rules/decimal"}, "facts are what everything else is about"},
-	{"rules/ctcae", true, []string{module + "rules/decimal"}, "criteria are data that a clinician can review without the engine"},
+	{"rules/unit", true, []string{module + "rules/decimal", module + "rules/timeline"}, "a unit is a fact about an analyte, whoever reads it"},
+	{"rules/ctcae", true, []string{module + "rules/decimal", module + "rules/unit"}, "criteria are data that a clinician can review without the engine"},
 	{
 		"rules/protocol", true,
-		[]string{module + "rules/decimal", module + "rules/ctcae", module + "rules/timeline", "github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text"},
+		[]string{module + "rules/decimal", module + "rules/unit", module + "rules/ctcae", module + "rules/timeline", "github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text"},
 		"a protocol is data: it names criteria and concepts, and only it reads YAML",
 	},
 	{
 		"rules", true,
-		[]string{module + "rules/decimal", module + "rules/timeline", module + "rules/ctcae", module + "rules/protocol"},
+		[]string{module + "rules/decimal", module + "rules/timeline", module + "rules/unit", module + "rules/ctcae", module + "rules/protocol"},
 		"the same facts must give the same bytes: no I/O, no clock, no logger, no broker, no FHIR",
 	},
 	{"rules/alert", true, []string{module + "rules"}, "what to tell is a function of what was told and what is found"},
@@ -47,7 +48,7 @@ var folders = []struct {
 	{"rules/aggregate", true, []string{module + "rules", "gonum.org/v1/gonum/stat/distuv"}, "a panel is a function of the patients' contributions"},
 	{
 		"fhir", false,
-		[]string{module + "rules/timeline", module + "rules/decimal", "github.com/google/fhir/go", "github.com/go-json-experiment/json", "github.com/goccy/go-yaml", "google.golang.org/protobuf"},
+		[]string{module + "rules/timeline", module + "rules/decimal", module + "rules/unit", "github.com/google/fhir/go", "github.com/go-json-experiment/json", "github.com/goccy/go-yaml", "google.golang.org/protobuf"},
 		"fhir turns bytes into facts; it neither judges nor moves them",
 	},
 	{"consumers/wire", false, []string{module + "rules", "github.com/nats-io/nats.go"}, "the contract depends on what is published, not on how it is made"},
