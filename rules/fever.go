@@ -6,6 +6,7 @@ import (
 
 	"github.com/trialwatch/trialwatch/rules/ctcae"
 	"github.com/trialwatch/trialwatch/rules/decimal"
+	"github.com/trialwatch/trialwatch/rules/protocol"
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
@@ -39,57 +40,34 @@ func (c *Case) readings() []reading {
 	return rs
 }
 
-// fever grades body temperature. Readings ≥ 38.0 Cel less than the protocol's gap apart are one episode, which ends that gap after the last of
-// them. Above 40.0 Cel for more than 24 h without a lower reading is grade 4.
+// temperatures grades body temperature. Above 40.0 Cel for more than 24 h without a lower reading is grade 4.
 //
 // Source: CTCAE 4.03, 5.0 and 6.0, General disorders, Fever.
-func fever(c *Case) {
-	criterion := ctcae.Fever(c.Protocol.CTCAE)
-	tox := c.Protocol.Tox(criterion.Slug)
-	if tox == nil {
-		return
-	}
-	gap := tox.EpisodeGap.D()
-	var e *episode
-	var last, above40 time.Time // the last febrile reading; the first of a run above 40.0
-	for _, r := range c.readings() {
-		p := r.highest()
-		g := criterion.Grade(r.value(), nil, nil)
+func temperatures(c *Case, t *protocol.Term) []graded {
+	l := t.Criterion.Of(timeline.Temperature)
+	rs := c.readings()
+	gs := make([]graded, 0, len(rs))
+	var above40 time.Time // the first of a run above 40.0
+	for i := range rs {
+		r := &rs[i]
+		v := r.value()
+		g := graded{at: r.at, limits: l, grade: l.Grade(&ctcae.Input{Value: v.Rounded()}), text: r.highest().Value.String(), points: r.points[:1:1]}
 		switch {
-		case r.value().Above(forty) != ctcae.Yes:
+		case v.Above(forty) != ctcae.Yes:
 			above40 = time.Time{}
 		case above40.IsZero():
 			above40 = r.at
 		case r.at.Sub(above40) > 24*time.Hour:
-			g = ctcae.Grading{Min: 4, Max: 4}
+			g.grade = ctcae.Grading{Min: 4, Worst: 4, Max: 4}
 		}
-		if g.Max > 0 && g.Min == 0 {
-			continue // a comparator leaves it open whether this is a fever
-		}
-		if e != nil && r.at.Sub(last) >= gap {
-			c.close(e, last.Add(gap))
-			e = nil
-		}
-		if g.Min == 0 {
-			if e != nil {
-				e.Current = new(0)
-			}
-			continue
-		}
-		if e == nil {
-			e = newEpisode(criterion, r.at, p.Fact.ReceivedAt)
-		}
-		last = r.at
-		for _, q := range r.points {
+		for _, q := range r.points[1:] {
 			if ctcae.Of(q.Value.Value, q.Value.Comparator).AtLeast(febrile) == ctcae.Yes {
-				e.Evidence = append(e.Evidence, evidence(q, timeline.Temperature))
+				g.points = append(g.points, q)
 			}
 		}
-		e.add(g, review(p), p.Fact.Provisional, p.Value.String())
+		gs = append(gs, g)
 	}
-	if e != nil {
-		c.close(e, last.Add(gap))
-	}
+	return gs
 }
 
 // Limits of CTCAE fever, Cel.

@@ -58,18 +58,22 @@ type Finding struct {
 	CTCAE   string `json:"ctcae"` // version; "" where the finding is not a toxicity
 	// Grade is the worst certain grade in the episode and GradeMax the worst possible; Current is the latest result's. nil where
 	// there is none: ungradable is not grade 0.
-	Grade       *int       `json:"grade"`
-	GradeMax    *int       `json:"gradeMax"`
-	Current     *int       `json:"current"`
-	NeedsReview bool       `json:"needsReview"` // a clinician must settle something
-	Onset       time.Time  `json:"onset"`       // clinical time
-	End         *time.Time `json:"end"`         // clinical time, nil while open
-	Detected    time.Time  `json:"detected"`    // when it could first be known: receipt, or the timer's instant
-	Urgency     Urgency    `json:"urgency"`
-	Expected    bool       `json:"expected"`
-	Importance  Importance `json:"importance"`
-	Evidence    []Evidence `json:"evidence"`
-	Message     string     `json:"message"`
+	Grade    *int `json:"grade"`
+	GradeMax *int `json:"gradeMax"`
+	Current  *int `json:"current"`
+	// BaselineGrade is the grade of the last result before the first study treatment, nil where there is none, and TreatmentEmergent says
+	// whether the toxicity began or grew worse than it under treatment. Both are left out where the finding is no graded toxicity.
+	BaselineGrade     *int       `json:"baselineGrade,omitempty"`
+	TreatmentEmergent *bool      `json:"treatmentEmergent,omitempty"`
+	NeedsReview       bool       `json:"needsReview"` // a clinician must settle something
+	Onset             time.Time  `json:"onset"`       // clinical time
+	End               *time.Time `json:"end"`         // clinical time, nil while open
+	Detected          time.Time  `json:"detected"`    // when it could first be known: receipt, or the timer's instant
+	Urgency           Urgency    `json:"urgency"`
+	Expected          bool       `json:"expected"`
+	Importance        Importance `json:"importance"`
+	Evidence          []Evidence `json:"evidence"`
+	Message           string     `json:"message"`
 
 	// Key separates findings of one rule that can share an onset; "" is "-". Only a rule sets it: see [KeyOf] for one that was read.
 	Key string `json:"-"`

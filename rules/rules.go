@@ -14,22 +14,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trialwatch/trialwatch/rules/ctcae"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 	"github.com/trialwatch/trialwatch/rules/timeline"
+	"github.com/trialwatch/trialwatch/rules/unit"
 )
 
 // Rule is one family of findings.
 type Rule struct {
 	IDs   []string // the ids of the findings that it can report
-	Reads []string // the concepts that it reads: intake keeps nothing that no rule of a loaded protocol reads
+	Reads []string // the concepts that it reads, whatever the protocol: intake keeps nothing that no rule of a loaded protocol reads
 	Eval  func(*Case)
 }
 
 // All are the rules, in no particular order: none reads another's findings.
 var All = []Rule{
-	{[]string{"tox.neutrophil-count-decreased"}, countConcepts, neutrophilCountDecreased},
-	{[]string{"tox.fever"}, []string{timeline.Temperature}, fever},
-	{[]string{"tox.febrile-neutropenia"}, append([]string{timeline.Temperature}, countConcepts...), febrileNeutropenia},
+	{append(toxicityIDs(), "data.ungradable"), nil, toxicity},
+	{[]string{"tox.febrile-neutropenia"}, append([]string{timeline.Temperature, timeline.Vasopressor}, countConcepts...), febrileNeutropenia},
 	{
 		[]string{
 			"dev.dose-missed", "dev.dose-early", "dev.dose-late", "dev.dose-refused", "dev.dose-held-unsupported", "log.dose-held",
@@ -40,6 +41,19 @@ var All = []Rule{
 	},
 	{[]string{"data.unit-missing", "data.implausible", "data.ungradable", "data.timing-unknown"}, nil, dataQuality},
 	{[]string{"data.not-on-study"}, nil, notOnStudy},
+}
+
+// toxicityIDs are the ids of all terms that some version of the CTCAE grades.
+func toxicityIDs() []string {
+	var ids []string
+	for _, v := range []ctcae.Version{ctcae.V4, ctcae.V5, ctcae.V6} {
+		for _, c := range ctcae.All(v) {
+			if c.Graded() && !slices.Contains(ids, "tox."+c.Slug) {
+				ids = append(ids, "tox."+c.Slug)
+			}
+		}
+	}
+	return ids
 }
 
 // Reads returns the concepts that the rules read for a set of protocols.
@@ -58,9 +72,12 @@ func Reads(protocols ...*protocol.Protocol) map[string]bool {
 		for _, r := range p.Regimens {
 			reads[r.Drug] = true
 		}
-		for _, t := range p.Toxicity {
-			if t.Expected != nil {
-				reads[t.Expected.From] = true
+		for i := range p.Terms {
+			for _, name := range termReads(&p.Terms[i]) {
+				reads[name] = true
+			}
+			if w := p.Terms[i].Expected; w != nil {
+				reads[w.From] = true
 			}
 		}
 	}
@@ -107,6 +124,13 @@ type Case struct {
 	Day0Fact *timeline.Fact
 	// OffStudy is when the patient left the study, zero while on it.
 	OffStudy time.Time
+
+	// Treated is when the first study treatment was given, zero while none was; baselines lie before it.
+	Treated time.Time
+
+	lastTreatment time.Time
+	baselines     map[string]*timeline.Point  // by analyte
+	unsaid        map[string][]ungradedResult // results of monitored terms by analyte, in clinical time
 
 	enrolled *timeline.Fact
 	findings []Finding
@@ -157,6 +181,7 @@ func newCase(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) *Case {
 		c.OffStudy = cmp.Or(c.Enrolment.EndsAt, c.enrolled.Version.LastUpdated, c.enrolled.ReceivedAt)
 	}
 	c.findDay0()
+	c.findTreatment()
 	c.wakeForFuture()
 	return c
 }
@@ -192,6 +217,24 @@ func (c *Case) findDay0() {
 			c.Day0, c.Day0End, c.Day0Fact = f.At.Start, cmp.Or(f.End, f.At.Start), f
 			return // the first start
 		}
+	}
+}
+
+// findTreatment finds the first and the last dose of any treatment of the study.
+func (c *Case) findTreatment() {
+	take := func(at time.Time) {
+		if c.Treated.IsZero() || at.Before(c.Treated) {
+			c.Treated = at
+		}
+		c.lastTreatment = later(c.lastTreatment, at)
+	}
+	for _, f := range c.Timeline.Doses() {
+		if f.Dose.Problem == nil && f.Dose.Given() && c.usable(f) && slices.Contains(c.Protocol.Treatments, f.Dose.Drug) {
+			take(f.At.Start)
+		}
+	}
+	if !c.Day0.IsZero() && slices.Contains(c.Protocol.Treatments, c.Protocol.Day0) {
+		take(c.Day0)
 	}
 }
 
@@ -388,6 +431,14 @@ func factEvidence(f *timeline.Fact, role, value string) Evidence {
 
 // review reports whether a clinician must look because of how a result was sent.
 func review(p timeline.Point) bool { return p.Doubtful || p.Fact.Provisional }
+
+// siblingOf is the analyte that is the same quantity in the other of mass and moles, "" if there is none.
+func siblingOf(analyte string) string {
+	if f, ok := unit.Of(analyte); ok {
+		return f.Sibling
+	}
+	return ""
+}
 
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {

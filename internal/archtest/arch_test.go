@@ -18,7 +18,7 @@ const module = "github.com/trialwatch/trialwatch/"
 // pure is what the standard library offers to code without a world around it. regexp and encoding/json are pure; os, net, log and sync are not.
 var pure = []string{
 	"bytes", "cmp", "container/heap", "crypto/sha256", "embed", "encoding/binary", "encoding/hex", "encoding/json", "errors", "fmt", "hash/fnv", "io", "iter", "maps", "math",
-	"math/big", "math/bits", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
+	"math/big", "math/bits", "path", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
 }
 
 // folders lists what each folder may import besides the standard library (which is free unless core is set), and why no more. A folder that is not
@@ -32,7 +32,11 @@ var folders = []struct {
 	{"rules/decimal", true, nil, "numbers know nothing else"},
 	{"rules/timeline", true, []string{module + "rules/decimal"}, "facts are what everything else is about"},
 	{"rules/unit", true, []string{module + "rules/decimal", module + "rules/timeline"}, "a unit is a fact about an analyte, whoever reads it"},
-	{"rules/ctcae", true, []string{module + "rules/decimal", module + "rules/unit"}, "criteria are data that a clinician can review without the engine"},
+	{
+		"rules/ctcae", true,
+		[]string{module + "rules/decimal", "github.com/goccy/go-yaml", "sync"},
+		"criteria are data that a clinician can review without the engine; they are embedded, and read once",
+	},
 	{
 		"rules/protocol", true,
 		[]string{module + "rules/decimal", module + "rules/unit", module + "rules/ctcae", module + "rules/timeline", "github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text"},
@@ -109,7 +113,7 @@ func TestImports(t *testing.T) {
 					if !within(imp, folder.may) {
 						t.Errorf("%s imports %s: %s", file, imp, folder.why)
 					}
-				case folder.core && !slices.Contains(pure, imp):
+				case folder.core && !slices.Contains(pure, imp) && !slices.Contains(folder.may, imp):
 					t.Errorf("%s imports %s, which is not pure: %s", file, imp, folder.why)
 				}
 			}

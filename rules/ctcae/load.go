@@ -32,7 +32,7 @@ type Criterion struct {
 	Clinician []int  // grades that exist and that no data give
 	ByRule    string // what a rule adds to the limits, in words
 	Note      string
-	File      string // where it stands
+	Key       string // of the measurement, the same in all versions: the name of its file without the ending
 
 	needs, optional operands
 }
@@ -68,6 +68,30 @@ func (l *Limits) Absolute() bool {
 	return false
 }
 
+// ReadsChange reports whether a grade depends on the change from baseline.
+func (l *Limits) ReadsChange() bool {
+	for i := range l.Steps {
+		for j := range l.Steps[i].All {
+			if l.Steps[i].All[j].left == change {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ReadsThreshold reports whether a grade depends on a threshold of the protocol.
+func (c *Criterion) ReadsThreshold() bool {
+	for i := range c.Limits {
+		for j := range c.Limits[i].Steps {
+			if slices.ContainsFunc(c.Limits[i].Steps[j].All, func(k Condition) bool { return k.right == threshold }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Criterion is the one that the limits belong to.
 func (l *Limits) Criterion() *Criterion { return l.of }
 
@@ -79,6 +103,9 @@ type Step struct {
 
 	assumes int // index in Assumptions, -1: nothing
 }
+
+// Graded reports whether data give a grade, or propose one: some terms are a clinician's alone.
+func (c *Criterion) Graded() bool { return len(c.Limits) > 0 || c.ByRule != "" }
 
 // Of returns the limits of an analyte, nil if the term is not graded from it.
 func (c *Criterion) Of(analyte string) *Limits {
@@ -179,15 +206,15 @@ func (lib *index) add(c *Criterion) {
 	}
 	for _, name := range []string{fold(c.Term), c.Slug} {
 		if other := lib.byName[c.Version][name]; other != nil && other != c {
-			panic(fmt.Sprintf("ctcae: %s and %s both have %q in version %s", other.File, c.File, name, c.Version))
+			panic(fmt.Sprintf("ctcae: %s and %s both have %q in version %s", other.Key, c.Key, name, c.Version))
 		}
 		lib.byName[c.Version][name] = c
 	}
-	if lib.byFile[c.File] == nil {
-		lib.byFile[c.File] = map[Version]*Criterion{}
+	if lib.byFile[c.Key] == nil {
+		lib.byFile[c.Key] = map[Version]*Criterion{}
 	}
-	lib.byFile[c.File][c.Version] = c
-	lib.fileOf[c.Slug] = c.File
+	lib.byFile[c.Key][c.Version] = c
+	lib.fileOf[c.Slug] = c.Key
 }
 
 func fold(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
@@ -255,7 +282,7 @@ func parse(name string, data []byte) ([]*Criterion, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s, version %s: %w", name, v, err)
 			}
-			c.File = name
+			c.Key = strings.TrimSuffix(name, ".yaml")
 			all = append(all, c)
 		}
 	}

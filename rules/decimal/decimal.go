@@ -168,6 +168,18 @@ func (a Number) Mul(b Number) (Number, error) {
 	return Number{n, m}, nil
 }
 
+// Quo returns a/b. It returns [ErrRange] if b is 0 or the result does not fit.
+func (a Number) Quo(b Number) (Number, error) {
+	b = b.norm()
+	switch {
+	case b.num == 0:
+		return Number{}, ErrRange
+	case b.num < 0:
+		return a.Mul(Number{-b.den, -b.num})
+	}
+	return a.Mul(Number{b.den, b.num})
+}
+
 // Float returns the nearest float64, for display and statistics, never for a comparison with a threshold.
 func (a Number) Float() float64 { a = a.norm(); return float64(a.num) / float64(a.den) }
 

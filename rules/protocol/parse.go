@@ -22,7 +22,10 @@ import (
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
+	"github.com/trialwatch/trialwatch/rules/ctcae"
+	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/timeline"
+	"github.com/trialwatch/trialwatch/rules/unit"
 )
 
 // Schema is the JSON Schema of a protocol file.
@@ -273,8 +276,6 @@ var drugs = []string{timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.F
 // canonical units of the analytes that a hold may read.
 var canonical = map[string]string{timeline.CreatinineMass: "mg/dL", timeline.CreatinineMolar: "umol/L"}
 
-var terms = []string{"neutrophil-count-decreased", "fever"}
-
 // zone judges the time zone, together with what the schema finds.
 func (f *file) zone(doc any) {
 	m, _ := doc.(map[string]any)
@@ -355,21 +356,8 @@ func (f *file) check(p *Protocol) {
 			}
 		}
 	}
-	for i, t := range p.Toxicity {
-		path := []string{"toxicity", strconv.Itoa(i), "term"}
-		if !slices.Contains(terms, t.Term) {
-			f.at(path, "unknown term %q: want one of %s", t.Term, strings.Join(terms, ", "))
-		}
-		if t.Term == "fever" && t.EpisodeGap <= 0 {
-			f.at(path, "fever needs an episodeGap longer than 0")
-		}
-		if t.Expected != nil {
-			drug(t.Expected.From, "toxicity", strconv.Itoa(i), "expected", "from")
-		}
-		if t.LLN != nil && t.LLN.Unit != "10*9/L" {
-			f.at([]string{"toxicity", strconv.Itoa(i), "lln", "unit"}, "the limit is compared in 10*9/L, not %s", t.LLN.Unit)
-		}
-	}
+	f.terms(p, drug)
+	f.normal(p)
 	if fn := p.FN; fn != nil {
 		if fn.NeutrophilsBelow.Unit != "10*9/L" {
 			f.at([]string{"febrileNeutropenia", "neutrophilsBelow", "unit"}, "neutrophils are compared in 10*9/L, not %s", fn.NeutrophilsBelow.Unit)
@@ -384,6 +372,143 @@ func (f *file) check(p *Protocol) {
 			f.at([]string{"febrileNeutropenia", "episodeGap"}, "the gaps must be longer than 0")
 		}
 	}
+}
+
+// needsGap are the terms of readings that come and go: without a gap each reading would be an episode of its own.
+var needsGap = []string{"fever", "hypertension", "hypotension", "sinus-tachycardia", "hypoxia", "cytokine-release-syndrome", "chills"}
+
+// terms resolves the monitored terms in the pinned version.
+func (f *file) terms(p *Protocol, drug func(string, ...string)) {
+	seen := map[string]string{}
+	for i := range p.Toxicity {
+		t := &p.Toxicity[i]
+		at := func(field string) []string { return []string{"toxicity", strconv.Itoa(i), field} }
+		if t.Expected != nil {
+			drug(t.Expected.From, append(at("expected"), "from")...)
+		}
+		if t.Term == ctcae.FebrileNeutropeniaSlug {
+			f.at(at("term"), "febrile neutropenia has its own block: febrileNeutropenia")
+			continue
+		}
+		c, known := ctcae.Resolve(p.CTCAE, t.Term)
+		switch {
+		case !known:
+			f.at(at("term"), "unknown term %q%s", t.Term, didYouMean(t.Term, ctcae.Slugs()))
+			continue
+		case c == nil:
+			line, column := f.position(at("term"), false)
+			p.Notes = append(p.Notes, &Error{File: f.name, Line: line, Column: column, Message: fmt.Sprintf("CTCAE %s has no term for %s: it is not graded", p.CTCAE, t.Term)})
+			continue
+		case !c.Graded():
+			f.at(at("term"), "%s is never graded from data: %s", c.Term, c.Note)
+			continue
+		}
+		if other, twice := seen[c.Slug]; twice {
+			f.at(at("term"), "%s stands here twice: %s is the same in CTCAE %s", t.Term, other, p.CTCAE)
+		}
+		seen[c.Slug] = t.Term
+		if slices.Contains(needsGap, c.Key) && t.EpisodeGap <= 0 {
+			f.at(at("term"), "%s needs an episodeGap longer than 0", t.Term)
+		}
+		switch {
+		case c.ReadsThreshold() && t.Threshold == nil:
+			f.at(at("term"), "%s needs a threshold: the CTCAE name none", t.Term)
+		case t.Threshold != nil && !c.ReadsThreshold() && c.Key != "cytokine-release-syndrome":
+			f.at(at("threshold"), "%s has its limits in the CTCAE: no threshold is read", t.Term)
+		case t.Threshold != nil:
+			analyte := timeline.Systolic
+			if len(c.Limits) > 0 {
+				analyte = c.Limits[0].Analyte
+			}
+			if u, ok := unit.Of(analyte); ok && t.Threshold.Unit != u.Canonical {
+				f.at(append(at("threshold"), "unit"), "%s is compared in %s, not %s", analyte, u.Canonical, t.Threshold.Unit)
+			}
+		}
+		p.Terms = append(p.Terms, Term{t, c})
+	}
+}
+
+// normal converts the site's limits of normal.
+func (f *file) normal(p *Protocol) {
+	seen := map[string]bool{}
+	for i := range p.Normal {
+		n := &p.Normal[i]
+		at := func(field string) []string { return []string{"normal", strconv.Itoa(i), field} }
+		family, ok := unit.Of(n.Analyte)
+		if !ok {
+			var names []string
+			for _, u := range unit.All() {
+				names = append(names, u.Analyte)
+			}
+			f.at(at("analyte"), "unknown analyte %q%s", n.Analyte, didYouMean(n.Analyte, names))
+			continue
+		}
+		if seen[n.Analyte] {
+			f.at(at("analyte"), "the limits of %s stand here twice", n.Analyte)
+		}
+		seen[n.Analyte] = true
+		u, ok := family.Find(n.Unit)
+		if !ok {
+			f.at(at("unit"), "%s is not measured in %q: want one of %s", n.Analyte, n.Unit, strings.Join(family.Spellings(), ", "))
+			continue
+		}
+		if n.Low == nil && n.High == nil {
+			f.at(at("analyte"), "%s has neither a low nor a high limit", n.Analyte)
+		}
+		for _, l := range []struct {
+			from *decimal.Number
+			to   **decimal.Number
+			name string
+		}{{n.Low, &n.LowValue, "low"}, {n.High, &n.HighValue, "high"}} {
+			if l.from == nil {
+				continue
+			}
+			v, err := u.Canonical(*l.from)
+			if err != nil {
+				f.at(at(l.name), "%s: %v", l.from, err)
+				continue
+			}
+			*l.to = &v
+		}
+		if n.LowValue != nil && n.HighValue != nil && n.HighValue.Less(*n.LowValue) {
+			f.at(at("low"), "the limits of %s are upside down", n.Analyte)
+		}
+	}
+}
+
+// didYouMean suggests the nearest of some names, "" where none is near.
+func didYouMean(name string, names []string) string {
+	best, least := "", len(name)/2+1
+	for _, n := range names {
+		if d := distance(name, n); d < least {
+			best, least = n, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(": did you mean %q?", best)
+}
+
+// distance is the number of insertions, deletions and replacements between two names.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 func parseDuration(s string) (time.Duration, error) {

@@ -30,16 +30,23 @@ type Protocol struct {
 	NotGiven      NotGiven          `yaml:"notGiven"`
 	Holds         []Hold            `yaml:"holds"`
 	Toxicity      []Toxicity        `yaml:"toxicity"`
+	Normal        []Normal          `yaml:"normal"`             // the site's limits of normal, where a result names none
 	FN            *FebrileNeutro    `yaml:"febrileNeutropenia"` // nil: the rule does not run
 	Codes         []Code            `yaml:"codes"`
 	Urgency       map[string]string `yaml:"urgency"` // rule id → urgency, in place of the default
 	// AfterOffStudy is how long results are graded after a patient left the study (0 = not at all).
 	AfterOffStudy Duration `yaml:"afterOffStudy"`
+	// EmergentFor is how long after the last dose of a treatment a toxicity counts as treatment-emergent (0 = without end).
+	EmergentFor Duration `yaml:"emergentFor"`
 	// FutureTolerance is how far after its receipt a clinical time may lie.
 	FutureTolerance Duration `yaml:"futureTolerance"`
 
 	Zone *time.Location `yaml:"-"` // of Timezone, never nil after Parse
 	Hash string         `yaml:"-"` // SHA-256 of the file, hex
+	// Terms are the entries of Toxicity that the pinned version grades, under the name that it has for them.
+	Terms []Term `yaml:"-"`
+	// Notes are what an author should know and that is no error, each with its place.
+	Notes Errors `yaml:"-"`
 }
 
 // Arm is a treatment arm.
@@ -115,10 +122,38 @@ type Limit struct {
 
 // Toxicity is a CTCAE term that is graded.
 type Toxicity struct {
-	Term       string    `yaml:"term"` // in kebab case
-	EpisodeGap Duration  `yaml:"episodeGap"`
-	LLN        *Quantity `yaml:"lln"`      // where a result has none, nil = ungradable where needed
-	Expected   *Window   `yaml:"expected"` // nil: never expected
+	Term string `yaml:"term"` // in kebab case, by the name of any version: the pinned one may have another
+	// EpisodeGap makes readings of grade ≥ 1 less than so far apart one episode, which ends so long after the last of them. 0: an episode ends with
+	// the first result of grade 0.
+	EpisodeGap Duration `yaml:"episodeGap"`
+	// Threshold is the limit of a term for which the CTCAE name none, in the canonical unit of its analyte.
+	Threshold *Quantity `yaml:"threshold"`
+	Expected  *Window   `yaml:"expected"` // nil: never expected
+}
+
+// Term is a monitored term with its criterion in the pinned version.
+type Term struct {
+	*Toxicity
+	Criterion *ctcae.Criterion
+}
+
+// ThresholdValue is the threshold's number, nil if there is none.
+func (t *Term) ThresholdValue() *decimal.Number {
+	if t.Threshold == nil {
+		return nil
+	}
+	return &t.Threshold.Value
+}
+
+// Normal is a site's limits of normal of an analyte.
+type Normal struct {
+	Analyte string          `yaml:"analyte"`
+	Low     *decimal.Number `yaml:"low"` // nil: not known
+	High    *decimal.Number `yaml:"high"`
+	Unit    string          `yaml:"unit"` // any of the analyte's
+	Cite    string          `yaml:"cite"`
+
+	LowValue, HighValue *decimal.Number `yaml:"-"` // in the analyte's canonical unit
 }
 
 // Window is a span of a patient's study: from the first dose of a drug to the end of a study day.
@@ -192,11 +227,11 @@ func (p *Protocol) RegimensOf(arm string) []*Regimen {
 	return rs
 }
 
-// Tox returns the entry of a term in kebab case, nil if the protocol does not grade it.
-func (p *Protocol) Tox(slug string) *Toxicity {
-	for i := range p.Toxicity {
-		if p.Toxicity[i].Term == slug {
-			return &p.Toxicity[i]
+// NormalOf returns the site's limits of normal of an analyte, nil if the protocol names none.
+func (p *Protocol) NormalOf(analyte string) *Normal {
+	for i := range p.Normal {
+		if p.Normal[i].Analyte == analyte {
+			return &p.Normal[i]
 		}
 	}
 	return nil

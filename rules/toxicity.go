@@ -1,0 +1,485 @@
+package rules
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/trialwatch/trialwatch/rules/ctcae"
+	"github.com/trialwatch/trialwatch/rules/decimal"
+	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/timeline"
+)
+
+// graded is what one instant says of a term: the results of that instant, and their worst grade.
+type graded struct {
+	at     time.Time
+	grade  ctcae.Grading
+	limits *ctcae.Limits    // by which it was graded
+	points []timeline.Point // the results, those that gave the grade first
+	doses  []*timeline.Fact // administrations that the grade rests on
+	text   string           // the value, as it was sent or how it was derived
+	review bool             // beyond what the results themselves ask for
+}
+
+func (g *graded) received() time.Time {
+	var t time.Time
+	for _, p := range g.points {
+		t = later(t, p.Fact.ReceivedAt)
+	}
+	for _, f := range g.doses {
+		t = later(t, f.ReceivedAt)
+	}
+	return t
+}
+
+func (g *graded) needsReview() bool { return g.review || slices.ContainsFunc(g.points, review) }
+
+func (g *graded) provisional() bool {
+	return slices.ContainsFunc(g.points, func(p timeline.Point) bool { return p.Fact.Provisional })
+}
+
+// A source reads the instants of a term in clinical time. Most terms are graded from single results as they are; the others are named in sources.
+type source struct {
+	reads  []string // concepts beyond the analytes of the criterion
+	series func(*Case, *protocol.Term) []graded
+}
+
+// sources are the terms that more than one result, or something else than a result, says something of, by the file of their criterion.
+var sources = map[string]source{
+	"neutrophil-count-decreased": {countConcepts, neutrophils},
+	"fever":                      {nil, temperatures},
+	"hypercalcemia":              {calciumConcepts, calcium},
+	"hypocalcemia":               {calciumConcepts, calcium},
+	"hypertension":               {nil, bloodPressure},
+	"hypotension":                {[]string{timeline.Vasopressor, timeline.Crystalloid}, lowPressure},
+	"urine-output-decreased":     {[]string{timeline.UrineOutput}, urineOutput},
+	"electrocardiogram-qt-corrected-interval-prolonged": {nil, correctedQT},
+	"hypothyroidism":            {[]string{timeline.TSH, timeline.FreeT4Mass, timeline.FreeT4Molar, timeline.Levothyroxine}, hypothyroidism},
+	"cytokine-release-syndrome": {[]string{timeline.Temperature, timeline.Systolic, timeline.SpO2, timeline.Vasopressor}, cytokineRelease},
+	"chills":                    {[]string{timeline.Meperidine}, chills},
+}
+
+// reads returns the concepts that a term is graded from.
+func termReads(t *protocol.Term) []string {
+	names := slices.Clone(sources[t.Criterion.Key].reads)
+	for i := range t.Criterion.Limits {
+		names = append(names, t.Criterion.Limits[i].Analyte)
+	}
+	return names
+}
+
+// toxicity grades every term that the protocol monitors by the pinned CTCAE version. An episode of a term goes from the first result of grade ≥ 1 to the
+// first of grade 0; with an episodeGap, readings less than that gap apart are one episode, which ends so long after the last of them.
+// What cannot be graded neither opens nor closes an episode.
+//
+// Source: the criteria under rules/ctcae, tabulated in docs/ctcae.md.
+func toxicity(c *Case) {
+	for i := range c.Protocol.Terms {
+		t := &c.Protocol.Terms[i]
+		series := results
+		if s, ok := sources[t.Criterion.Key]; ok {
+			series = s.series
+		}
+		c.episodes(t, series(c, t))
+	}
+	c.reportUngraded()
+}
+
+// results grades single results as they are.
+func results(c *Case, t *protocol.Term) []graded {
+	var gs []graded
+	for i := range t.Criterion.Limits {
+		l := &t.Criterion.Limits[i]
+		for _, p := range c.results(l.Analyte, false) {
+			in := c.input(t, l, p)
+			gs = append(gs, graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String()})
+		}
+	}
+	return worstByInstant(gs)
+}
+
+// worstByInstant sorts by time, and keeps of each instant the worse grade: two results of one instant are one.
+func worstByInstant(gs []graded) []graded {
+	slices.SortStableFunc(gs, func(a, b graded) int { return a.at.Compare(b.at) })
+	kept := gs[:0]
+	for _, g := range gs {
+		last := len(kept) - 1
+		if last < 0 || !kept[last].at.Equal(g.at) {
+			kept = append(kept, g)
+			continue
+		}
+		if worse(g.grade, kept[last].grade) {
+			kept[last], g = g, kept[last]
+		}
+		if g.grade.Max > 0 && !g.grade.Ungradable {
+			kept[last].points = append(slices.Clip(kept[last].points), g.points...)
+		}
+	}
+	return kept
+}
+
+// worse reports whether a says worse of an instant than b: any grade says more than none.
+func worse(a, b ctcae.Grading) bool {
+	if a.Ungradable || b.Ungradable {
+		return !a.Ungradable
+	}
+	return cmp.Or(cmp.Compare(a.Max, b.Max), cmp.Compare(a.Worst, b.Worst), cmp.Compare(a.Min, b.Min)) > 0
+}
+
+// input is a result with what it is compared with.
+func (c *Case) input(t *protocol.Term, l *ctcae.Limits, p timeline.Point) ctcae.Input {
+	in := ctcae.Input{Value: ctcae.Of(p.Value.Value, p.Value.Comparator).Rounded()}
+	in.LLN, in.ULN = c.normal(p)
+	if t.Threshold != nil {
+		in.Threshold = ctcae.Known(t.Threshold.Value.Round())
+	}
+	b := c.baseline(p.Analyte)
+	if b == nil || !p.Fact.At.Start.After(b.Fact.At.Start) || !c.Treated.IsZero() && p.Fact.At.Start.Before(c.Treated) {
+		in.AtBaseline = b != nil || c.Treated.IsZero() || p.Fact.At.Start.Before(c.Treated)
+		return in
+	}
+	c.compareWith(&in, l, p, b)
+	return in
+}
+
+// compareWith sets a baseline, its flag and the change from it.
+func (c *Case) compareWith(in *ctcae.Input, l *ctcae.Limits, p timeline.Point, b *timeline.Point) {
+	in.Baseline = ctcae.Known(b.Value.Value.Round())
+	in.Flag = c.flag(*b)
+	if p.Value.Comparator != "" || !l.ReadsChange() {
+		return
+	}
+	difference, err := p.Value.Value.Add(b.Value.Value.Neg())
+	if err == nil {
+		difference, err = difference.Mul(decimal.Int(100))
+	}
+	if err == nil {
+		difference, err = difference.Quo(b.Value.Value)
+	}
+	if err == nil {
+		in.Change = ctcae.Known(difference.Round())
+	}
+}
+
+// normal is the limits of normal of a result: its own, else the protocol's for the analyte.
+func (c *Case) normal(p timeline.Point) (lln, uln ctcae.Operand) {
+	low, high := p.Low, p.High
+	if n := c.Protocol.NormalOf(p.Analyte); n != nil {
+		low, high = cmp.Or(low, n.LowValue), cmp.Or(high, n.HighValue)
+	}
+	if low != nil {
+		lln = ctcae.Known(low.Round())
+	}
+	if high != nil {
+		uln = ctcae.Known(high.Round())
+	}
+	return lln, uln
+}
+
+// flag says how a baseline lies to its limits of normal; where it has none, what the laboratory said of it.
+func (c *Case) flag(p timeline.Point) ctcae.Flag {
+	lln, uln := c.normal(p)
+	v := p.Value.Value.Round()
+	switch {
+	case uln.Known && v.Cmp(uln.Number) > 0:
+		return ctcae.FlagHigh
+	case lln.Known && v.Cmp(lln.Number) < 0:
+		return ctcae.FlagLow
+	case uln.Known && lln.Known:
+		return ctcae.FlagNormal
+	case p.Flag == "H" && !uln.Known:
+		return ctcae.FlagHigh
+	case p.Flag == "L" && !lln.Known:
+		return ctcae.FlagLow
+	case p.Flag != "" || uln.Known || lln.Known:
+		return ctcae.FlagNormal
+	}
+	return ctcae.FlagUnknown
+}
+
+// baseline is the last value of an analyte before the first study treatment; where there is none, the first after the enrolment. nil: none. A
+// value with a comparator is no baseline. While nothing has been given, every sample precedes the baseline.
+func (c *Case) baseline(analyte string) *timeline.Point {
+	if b, ok := c.baselines[analyte]; ok {
+		return b
+	}
+	var last, first *timeline.Point
+	for _, p := range c.results(analyte, false) {
+		if p.Value.Comparator != "" || p.Value.Value.Sign() <= 0 {
+			continue
+		}
+		switch at := p.Fact.At.Start; {
+		case !c.Treated.IsZero() && at.Before(c.Treated):
+			last = &p
+		case first == nil && !c.Treated.IsZero() && !at.Before(c.Enrolment.Start.Start):
+			first = &p
+		}
+	}
+	b := last
+	if b == nil && !c.hasSibling(analyte) {
+		b = first
+	}
+	if c.baselines == nil {
+		c.baselines = map[string]*timeline.Point{}
+	}
+	c.baselines[analyte] = b
+	return b
+}
+
+// hasSibling reports whether the analyte was measured before treatment in the other family of units: then the first value after it is no baseline, for a
+// toxicity may hide behind it.
+func (c *Case) hasSibling(analyte string) bool {
+	sibling := siblingOf(analyte)
+	if sibling == "" || c.Treated.IsZero() {
+		return false
+	}
+	return slices.ContainsFunc(c.results(sibling, false), func(p timeline.Point) bool { return p.Fact.At.Start.Before(c.Treated) })
+}
+
+// episode is a toxicity finding while it is built.
+type episode struct {
+	Finding
+	last      time.Time // its last result of grade ≥ 1
+	worst     string    // the worst value, as sent
+	assumes   string    // what the worst grade assumes
+	certain   bool      // some result has a certain grade ≥ 1
+	emergent  bool
+	confirmed int
+}
+
+// episodes makes findings of the instants of a term.
+func (c *Case) episodes(t *protocol.Term, gs []graded) {
+	gap := t.EpisodeGap.D()
+	base := c.baselineGrade(gs)
+	var e *episode
+	for i := range gs {
+		g := &gs[i]
+		undecided := g.grade.Why == ctcae.ByComparator && g.grade.Worst == 0
+		if c.ungraded(t, g, g.grade.Ungradable || undecided) {
+			continue
+		}
+		if e != nil && gap > 0 && g.at.Sub(e.last) >= gap {
+			c.close(t, e, e.last.Add(gap))
+			e = nil
+		}
+		if g.grade.Max == 0 {
+			switch {
+			case e != nil && gap > 0:
+				e.Current = new(0)
+			case e != nil:
+				c.close(t, e, g.at)
+				e = nil
+			}
+			continue
+		}
+		if e == nil {
+			e = &episode{Finding: Finding{Rule: "tox." + t.Criterion.Slug, Term: t.Criterion.Term, Onset: g.at, Detected: g.received(), BaselineGrade: base}}
+		}
+		c.extend(t, e, g)
+	}
+	switch {
+	case e != nil && gap > 0:
+		c.close(t, e, e.last.Add(gap))
+	case e != nil:
+		c.close(t, e, time.Time{})
+	}
+}
+
+// extend takes a result of grade ≥ 1 into an episode.
+func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
+	e.last = g.at
+	for _, p := range g.points {
+		e.Evidence = append(e.Evidence, evidence(p, p.Analyte))
+	}
+	for _, f := range g.doses {
+		e.Evidence = append(e.Evidence, factEvidence(f, f.Dose.Drug, f.Dose.Status))
+	}
+	candidate := t.Criterion.Candidate != "" || g.grade.Min == 0
+	if e.GradeMax == nil || g.grade.Max > *e.GradeMax {
+		e.GradeMax, e.worst = new(g.grade.Max), g.text
+		if g.limits != nil {
+			e.assumes = g.limits.Assumes(g.grade)
+		}
+	}
+	e.NeedsReview = e.NeedsReview || candidate || g.needsReview() || !g.grade.Certain()
+	if candidate {
+		return
+	}
+	e.certain = true
+	if e.Grade == nil || g.grade.Min > *e.Grade {
+		e.Grade = new(g.grade.Min)
+		if g.grade.Max >= *e.GradeMax {
+			e.worst = g.text
+		}
+	}
+	e.Current = new(g.grade.Min)
+	if !g.provisional() {
+		e.confirmed = max(e.confirmed, g.grade.Min)
+	}
+	if c.onTreatment(g.at) && (e.BaselineGrade == nil || g.grade.Min > *e.BaselineGrade) {
+		e.emergent = true
+	}
+}
+
+// onTreatment reports whether a result counts as of the treatment: at or after its first dose, and not longer after the last than the protocol says.
+func (c *Case) onTreatment(at time.Time) bool {
+	return !c.Treated.IsZero() && !at.Before(c.Treated) && (c.Protocol.EmergentFor == 0 || !at.After(c.lastTreatment.Add(c.Protocol.EmergentFor.D())))
+}
+
+// baselineGrade is the grade of the last gradable result before the first study treatment, nil where there is none.
+func (c *Case) baselineGrade(gs []graded) (grade *int) {
+	for i := range gs {
+		if c.Treated.IsZero() || !gs[i].at.Before(c.Treated) {
+			break
+		}
+		if g := gs[i].grade; !g.Ungradable && g.Why == "" {
+			grade = new(g.Min)
+		}
+	}
+	return grade
+}
+
+// close reports an episode that ends at a time, or stays open if the time is zero.
+func (c *Case) close(t *protocol.Term, e *episode, end time.Time) {
+	f := e.Finding
+	f.CTCAE = string(c.Protocol.CTCAE)
+	f.ConfirmedGrade = e.confirmed
+	f.TreatmentEmergent = new(e.emergent)
+	if !end.IsZero() {
+		c.endsAt(&f, end)
+	}
+	if f.Status == Resolved && e.certain {
+		f.Current = new(0)
+	}
+	f.Expected = c.expectedAt(t.Expected, f.Onset)
+	what := f.Term + " " + gradeText(&f)
+	if !e.certain {
+		what = fmt.Sprintf("Possible %s grade %d", lowerFirst(f.Term), *f.GradeMax)
+	}
+	why := ""
+	switch {
+	case t.Criterion.Candidate != "":
+		why = " (" + t.Criterion.Candidate + ")"
+	case e.assumes != "":
+		why = fmt.Sprintf(" (grade %d if %s)", *f.GradeMax, e.assumes)
+	}
+	f.Message = fmt.Sprintf("%s%s: worst %s%s. Review.", what, c.dayText(f.Onset), e.worst, why)
+	c.report(f)
+}
+
+func lowerFirst(s string) string {
+	if len(s) > 1 && s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'a' && s[1] <= 'z' {
+		return string(s[0]+'a'-'A') + s[1:]
+	}
+	return s
+}
+
+// gradeText is "grade 3", or "grade 2 to 4".
+func gradeText(f *Finding) string {
+	if *f.Grade == *f.GradeMax {
+		return fmt.Sprintf("grade %d", *f.Grade)
+	}
+	return fmt.Sprintf("grade %d to %d", *f.Grade, *f.GradeMax)
+}
+
+// dayText is ", day 3", or nothing while there is no day 0.
+func (c *Case) dayText(t time.Time) string {
+	if day, ok := c.day(t); ok {
+		return fmt.Sprintf(", day %d", day)
+	}
+	return ""
+}
+
+// ungradedResult is a result of which some term cannot say a grade.
+type ungradedResult struct {
+	at    time.Time
+	point timeline.Point
+	count int // how many results it is made of
+	why   []string
+	no    bool // a grade is missing
+}
+
+// ungraded notes whether a result has no grade for a term, and returns no.
+func (c *Case) ungraded(t *protocol.Term, g *graded, no bool) bool {
+	if len(g.points) == 0 {
+		return no
+	}
+	p := g.points[0]
+	list := c.unsaid[p.Analyte]
+	i, found := slices.BinarySearchFunc(list, g, func(u ungradedResult, g *graded) int {
+		return cmp.Or(u.at.Compare(g.at), u.point.Fact.Ref.Compare(g.points[0].Fact.Ref))
+	})
+	if !found {
+		if c.unsaid == nil {
+			c.unsaid = map[string][]ungradedResult{}
+		}
+		list = slices.Insert(list, i, ungradedResult{at: g.at, point: p, count: len(g.points)})
+		c.unsaid[p.Analyte] = list
+	}
+	if !no {
+		return false
+	}
+	why := string(g.grade.Why)
+	if g.grade.Why == ctcae.ByComparator {
+		why = fmt.Sprintf("the comparator leaves grades 0 to %d of %s", g.grade.Max, t.Criterion.Term)
+	}
+	u := &list[i]
+	u.no = true
+	if !slices.Contains(u.why, why) {
+		u.why = append(u.why, why)
+	}
+	return true
+}
+
+// reportUngraded reports runs of results of one analyte that have no grade in some term: one finding a run, which ends with the next result that has all.
+func (c *Case) reportUngraded() {
+	for _, analyte := range c.Timeline.Analytes() {
+		list := c.unsaid[analyte]
+		for i := 0; i < len(list); i++ {
+			if !list[i].no {
+				continue
+			}
+			first := &list[i]
+			f := Finding{Rule: "data.ungradable", Key: analyte, Onset: first.at, Detected: first.point.Fact.ReceivedAt}
+			var why []string
+			n := 0
+			for ; i < len(list) && list[i].no; i++ {
+				n++
+				f.Evidence = append(f.Evidence, evidence(list[i].point, analyte))
+				f.NeedsReview = f.NeedsReview || review(list[i].point)
+				for _, w := range list[i].why {
+					if !slices.Contains(why, w) {
+						why = append(why, w)
+					}
+				}
+			}
+			if i < len(list) {
+				c.endsAt(&f, list[i].at)
+			}
+			slices.Sort(why)
+			what := fmt.Sprintf("%s %s cannot be graded", analyte, first.point.Value)
+			if n > 1 {
+				what = fmt.Sprintf("%s: %d results cannot be graded, the first %s", analyte, n, first.point.Value)
+			}
+			f.Message = what + ": " + join(why) + "."
+			c.report(f)
+		}
+	}
+}
+
+// join writes a list as people do: "a", "a and b", "a, b and c".
+func join(list []string) string {
+	switch len(list) {
+	case 0:
+		return ""
+	case 1:
+		return list[0]
+	}
+	text := list[0]
+	for _, s := range list[1 : len(list)-1] {
+		text += ", " + s
+	}
+	return text + " and " + list[len(list)-1]
+}
