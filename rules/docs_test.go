@@ -4,12 +4,16 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trialwatch/trialwatch/rules"
 )
+
+// ownSection are the terms that docs/rules.md explains beyond the table of docs/ctcae.md.
+var ownSection = []string{"tox.neutrophil-count-decreased", "tox.fever", "tox.febrile-neutropenia"}
 
 // TestEveryRuleIsDocumented: docs/rules.md has a heading for every rule id that exists, and for no other.
 func TestEveryRuleIsDocumented(t *testing.T) {
@@ -23,7 +27,12 @@ func TestEveryRuleIsDocumented(t *testing.T) {
 		documented = append(documented, string(m[1]))
 	}
 	for _, r := range rules.All {
-		existing = append(existing, r.IDs...)
+		for _, id := range r.IDs {
+			// The terms are tabulated in docs/ctcae.md, which another test holds to the criteria.
+			if !strings.HasPrefix(id, "tox.") || slices.Contains(ownSection, id) {
+				existing = append(existing, id)
+			}
+		}
 	}
 	slices.Sort(documented)
 	slices.Sort(existing)
