@@ -68,6 +68,13 @@ func (l *Limits) Absolute() bool {
 	return false
 }
 
+// Same reports whether two analytes of a criterion have the same steps.
+func (l *Limits) Same(o *Limits) bool {
+	same := func(a, b Step) bool { return a.Grade == b.Grade && a.Text == b.Text }
+	return slices.EqualFunc(l.Steps, o.Steps, same) && slices.EqualFunc(l.IfHigh, o.IfHigh, same) && slices.EqualFunc(l.IfLow, o.IfLow, same) &&
+		slices.EqualFunc(l.IfAboveULN, o.IfAboveULN, same)
+}
+
 // ReadsChange reports whether a grade depends on the change from baseline.
 func (l *Limits) ReadsChange() bool {
 	for i := range l.Steps {
