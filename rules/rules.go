@@ -387,7 +387,7 @@ func factEvidence(f *timeline.Fact, role, value string) Evidence {
 }
 
 // review reports whether a clinician must look because of how a result was sent.
-func review(p timeline.Point) bool { return p.Doubtful || p.Fact.Provisional }
+func review(p timeline.Point) bool { return p.Doubtful || p.Fact.Provisional || p.Doubt != nil }
 
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {
