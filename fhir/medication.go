@@ -116,13 +116,8 @@ func amount(q *dtpb.SimpleQuantity) (*timeline.Quantity, string) {
 func concept(k *dtpb.CodeableConcept) *codeable {
 	var c codeable
 	c.Text = k.GetText().GetValue()
-	c.Coding = append(c.Coding, make([]struct {
-		System  string `json:"system"`
-		Code    string `json:"code"`
-		Display string `json:"display"`
-	}, len(k.GetCoding()))...)
-	for i, from := range k.GetCoding() {
-		c.Coding[i].System, c.Coding[i].Code, c.Coding[i].Display = from.GetSystem().GetValue(), from.GetCode().GetValue(), from.GetDisplay().GetValue()
+	for _, from := range k.GetCoding() {
+		c.Coding = append(c.Coding, code{from.GetSystem().GetValue(), from.GetCode().GetValue(), from.GetDisplay().GetValue()})
 	}
 	return &c
 }

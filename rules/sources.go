@@ -254,13 +254,14 @@ func lowPressure(c *Case, t *protocol.Term) []graded {
 	return gs
 }
 
-// given is the first given dose of a drug between two instants, both included; nil if there is none.
+// given is the first given dose of a drug between two instants, both included; nil if there is none. A vasopressor counts by vein only: phenylephrine
+// is also a nasal spray.
 func (c *Case) given(drug string, from, to time.Time) *timeline.Fact {
 	for _, f := range c.Timeline.Doses() {
 		if f.At.Start.After(to) {
 			break
 		}
-		if f.Dose.Drug == drug && f.Dose.Problem == nil && f.Dose.Given() && c.usable(f) && !f.At.Start.Before(from) {
+		if f.Dose.Drug == drug && f.Dose.Problem == nil && f.Dose.Given() && c.usable(f) && !f.At.Start.Before(from) && (drug != timeline.Vasopressor || f.Dose.Route == "" || f.Dose.Route == "IV") {
 			return f
 		}
 	}

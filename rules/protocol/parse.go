@@ -273,9 +273,6 @@ func compiled() (*jsonschema.Schema, error) {
 // concepts that a protocol may name, beside analytes.
 var drugs = []string{timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.Fludarabine, timeline.Pembrolizumab, timeline.TIL}
 
-// canonical units of the analytes that a hold may read.
-var canonical = map[string]string{timeline.CreatinineMass: "mg/dL", timeline.CreatinineMolar: "umol/L"}
-
 // zone judges the time zone, together with what the schema finds.
 func (f *file) zone(doc any) {
 	m, _ := doc.(map[string]any)
@@ -348,10 +345,10 @@ func (f *file) check(p *Protocol) {
 			}
 			for j, lim := range l.AtLeast {
 				path := []string{"holds", strconv.Itoa(i), name, "atLeast", strconv.Itoa(j)}
-				if unit, ok := canonical[lim.Analyte]; !ok {
-					f.at(append(path, "analyte"), "no hold can read %q", lim.Analyte)
-				} else if unit != lim.Unit {
-					f.at(append(path, "unit"), "%s is compared in %s, not %s", lim.Analyte, unit, lim.Unit)
+				if family, ok := unit.Of(lim.Analyte); !ok {
+					f.at(append(path, "analyte"), "no hold can read %q%s", lim.Analyte, didYouMean(lim.Analyte, analytes()))
+				} else if family.Canonical != lim.Unit {
+					f.at(append(path, "unit"), "%s is compared in %s, not %s", lim.Analyte, family.Canonical, lim.Unit)
 				}
 			}
 		}
@@ -436,11 +433,7 @@ func (f *file) normal(p *Protocol) {
 		at := func(field string) []string { return []string{"normal", strconv.Itoa(i), field} }
 		family, ok := unit.Of(n.Analyte)
 		if !ok {
-			var names []string
-			for _, u := range unit.All() {
-				names = append(names, u.Analyte)
-			}
-			f.at(at("analyte"), "unknown analyte %q%s", n.Analyte, didYouMean(n.Analyte, names))
+			f.at(at("analyte"), "unknown analyte %q%s", n.Analyte, didYouMean(n.Analyte, analytes()))
 			continue
 		}
 		if seen[n.Analyte] {
@@ -474,6 +467,14 @@ func (f *file) normal(p *Protocol) {
 			f.at(at("low"), "the limits of %s are upside down", n.Analyte)
 		}
 	}
+}
+
+func analytes() []string {
+	var names []string
+	for _, u := range unit.All() {
+		names = append(names, u.Analyte)
+	}
+	return names
 }
 
 // didYouMean suggests the nearest of some names, "" where none is near.
