@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -93,17 +92,17 @@ func loadProtocols(stderr io.Writer, files []string) ([]*protocol.Protocol, erro
 	var ps []*protocol.Protocol
 	failed := false
 	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		p, err := protocol.Parse(name, data)
-		if err != nil {
+		p, _, err := readProtocol(name)
+		var errs protocol.Errors
+		switch {
+		case errors.As(err, &errs):
 			failed = true
-			printProtocolErrors(stderr, err)
-			continue
+			fmt.Fprint(stderr, errs.Report())
+		case err != nil:
+			return nil, err
+		default:
+			ps = append(ps, p)
 		}
-		ps = append(ps, p)
 	}
 	if failed {
 		return nil, errReported
@@ -111,19 +110,18 @@ func loadProtocols(stderr io.Writer, files []string) ([]*protocol.Protocol, erro
 	return ps, nil
 }
 
-// printProtocolErrors prints every error with its line and a caret.
-func printProtocolErrors(w io.Writer, err error) {
-	var errs protocol.Errors
-	if !errors.As(err, &errs) {
-		fmt.Fprintln(w, err)
-		return
+// readProtocol reads one protocol file and returns its text as well. Of a file that is too large no more is read than it takes to say so.
+func readProtocol(name string) (p *protocol.Protocol, text []byte, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
 	}
-	for _, e := range errs {
-		fmt.Fprintln(w, e)
-		if e.Excerpt != "" {
-			fmt.Fprintln(w, "    "+strings.ReplaceAll(e.Excerpt, "\n", "\n    "))
-		}
+	defer f.Close()
+	if text, err = io.ReadAll(io.LimitReader(f, protocol.MaxBytes+1)); err != nil {
+		return nil, nil, err
 	}
+	p, err = protocol.Parse(name, text)
+	return p, text, err
 }
 
 // newLogger writes for people on a terminal and JSON elsewhere.

@@ -18,9 +18,6 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 
 	"github.com/trialwatch/trialwatch/rules/ctcae"
 	"github.com/trialwatch/trialwatch/rules/decimal"
@@ -66,22 +63,29 @@ func (es Errors) Error() string {
 
 // Parse reads a protocol. The error is an [Errors] with everything that is wrong. name is used in errors only.
 func Parse(name string, data []byte) (*Protocol, error) {
-	f := &file{name: name, lines: strings.Split(string(data), "\n")}
+	f := &file{name: name}
 	if len(data) > MaxBytes {
 		return nil, f.fail(0, 0, fmt.Sprintf("the file is larger than %d KiB", MaxBytes>>10))
+	}
+	sum := sha256.Sum256(data)
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	f.lines = strings.Split(string(data), "\n")
+	if line, column, why := tooMuch(data); why != "" {
+		return nil, f.fail(line, column, why)
 	}
 	tree, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, f.syntax(err)
 	}
-	if len(tree.Docs) != 1 || tree.Docs[0].Body == nil {
-		return nil, f.fail(1, 1, fmt.Sprintf("want one YAML document, got %d", len(tree.Docs)))
+	if err := f.one(tree); err != nil {
+		return nil, err
 	}
-	f.root = tree.Docs[0].Body
 	// Anchors and aliases would let a small file grow without bound, and a reviewer read one thing and the program another.
-	if bad := ast.Filter(ast.AnchorType, f.root); len(bad) > 0 {
-		tk := bad[0].GetToken()
-		return nil, f.fail(tk.Position.Line, tk.Position.Column, "anchors and aliases are not allowed in a protocol")
+	for _, unwanted := range []ast.NodeType{ast.AnchorType, ast.AliasType, ast.MergeKeyType} {
+		if bad := ast.Filter(unwanted, f.root); len(bad) > 0 {
+			tk := bad[0].GetToken()
+			return nil, f.fail(tk.Position.Line, tk.Position.Column, "anchors and aliases are not allowed in a protocol: write it out")
+		}
 	}
 	var doc any
 	if err := yaml.Unmarshal(data, &doc); err != nil {
@@ -95,13 +99,15 @@ func Parse(name string, data []byte) (*Protocol, error) {
 	}
 	p := &Protocol{FutureTolerance: Duration(24 * time.Hour)}
 	if err := yaml.UnmarshalWithOptions(data, p, yaml.Strict()); err != nil {
+		if f.numbers(); len(f.errs) > 0 {
+			return nil, f.sorted()
+		}
 		return nil, f.syntax(err)
 	}
 	f.check(p)
 	if len(f.errs) > 0 {
 		return nil, f.sorted()
 	}
-	sum := sha256.Sum256(data)
 	p.Hash = hex.EncodeToString(sum[:])
 	return p, nil
 }
@@ -115,12 +121,16 @@ type file struct {
 }
 
 func (f *file) add(line, column int, msg string) {
+	f.errs = append(f.errs, f.error(line, column, msg))
+}
+
+// error is a message with its place and, where there is one, the line with a caret.
+func (f *file) error(line, column int, msg string) *Error {
 	e := &Error{File: f.name, Line: line, Column: column, Message: msg}
 	if line >= 1 && line <= len(f.lines) && column >= 1 {
-		number := strconv.Itoa(line)
-		e.Excerpt = number + " | " + f.lines[line-1] + "\n" + strings.Repeat(" ", len(number)+3+column-1) + "^"
+		e.Excerpt = excerpt(line, column, f.lines[line-1])
 	}
-	f.errs = append(f.errs, e)
+	return e
 }
 
 func (f *file) fail(line, column int, msg string) error { f.add(line, column, msg); return f.errs }
@@ -132,6 +142,9 @@ func (f *file) sorted() Errors {
 		}
 		return a.Column - b.Column
 	})
+	if len(f.errs) > MaxErrors {
+		f.errs = append(f.errs[:MaxErrors:MaxErrors], &Error{File: f.name, Message: "and more"})
+	}
 	return f.errs
 }
 
@@ -155,7 +168,7 @@ func (f *file) at(path []string, format string, args ...any) {
 // position finds a path in the document: the value, or its key.
 func (f *file) position(path []string, key bool) (line, column int) {
 	node := f.root
-	best := node.GetToken().Position
+	best := start(node, node.GetToken().Position)
 	for i, step := range path {
 		last := i == len(path)-1
 		switch n := node.(type) {
@@ -229,35 +242,6 @@ func (f *file) validate(doc any) {
 	}
 }
 
-func (f *file) leaves(ve *jsonschema.ValidationError) {
-	for _, cause := range ve.Causes {
-		f.leaves(cause)
-	}
-	if len(ve.Causes) > 0 {
-		return
-	}
-	name := strings.Join(ve.InstanceLocation, ".")
-	switch k := ve.ErrorKind.(type) {
-	case *kind.AdditionalProperties:
-		for _, prop := range k.Properties {
-			line, column := f.position(append(slices.Clone(ve.InstanceLocation), prop), true)
-			f.add(line, column, fmt.Sprintf("unknown key %q", prop))
-		}
-	case *kind.FalseSchema:
-		line, column := f.position(ve.InstanceLocation, true)
-		f.add(line, column, fmt.Sprintf("%q does not belong to this schedule", ve.InstanceLocation[len(ve.InstanceLocation)-1]))
-	case *kind.Required:
-		line, column := f.position(ve.InstanceLocation, false)
-		if name == "" {
-			name = "the protocol"
-		}
-		f.add(line, column, fmt.Sprintf("%s lacks %s", name, strings.Join(k.Missing, ", ")))
-	default:
-		line, column := f.position(ve.InstanceLocation, false)
-		f.add(line, column, name+": "+ve.ErrorKind.LocalizedString(message.NewPrinter(language.English)))
-	}
-}
-
 func compiled() (*jsonschema.Schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
 	if err != nil {
@@ -309,7 +293,7 @@ func (f *file) check(p *Protocol) {
 	}
 	drug := func(name string, path ...string) {
 		if !slices.Contains(drugs, name) {
-			f.at(path, "unknown drug or procedure %q: want one of %s", name, strings.Join(drugs, ", "))
+			f.at(path, "unknown drug or procedure %q: want one of %s%s", name, strings.Join(drugs, ", "), didYouMean(name, drugs))
 		}
 	}
 	drug(p.Day0, "day0")
@@ -321,7 +305,7 @@ func (f *file) check(p *Protocol) {
 		r, at := &p.Regimens[i], func(field string) []string { return []string{"regimens", strconv.Itoa(i), field} }
 		drug(r.Drug, at("drug")...)
 		if !slices.ContainsFunc(p.Arms, func(a Arm) bool { return a.ID == r.Arm }) {
-			f.at(at("arm"), "regimen %s: there is no arm %q", r.ID, r.Arm)
+			f.at(at("arm"), "regimen %s: there is no arm %q%s", r.ID, r.Arm, didYouMean(r.Arm, armIDs(p)))
 		}
 		if seen[[2]string{r.Arm, r.ID}] {
 			f.at(at("id"), "regimen %s stands twice in %s", r.ID, r.Arm)
@@ -353,6 +337,7 @@ func (f *file) check(p *Protocol) {
 			}
 		}
 	}
+	f.windows(p)
 	f.terms(p, drug)
 	f.normal(p)
 	if fn := p.FN; fn != nil {
@@ -394,10 +379,14 @@ func (f *file) terms(p *Protocol, drug func(string, ...string)) {
 			continue
 		case c == nil:
 			line, column := f.position(at("term"), false)
-			p.Notes = append(p.Notes, &Error{File: f.name, Line: line, Column: column, Message: fmt.Sprintf("CTCAE %s has no term for %s: it is not graded", p.CTCAE, t.Term)})
+			p.Notes = append(p.Notes, f.error(line, column, fmt.Sprintf("CTCAE %s has no term for %s: it is not graded", p.CTCAE, t.Term)))
 			continue
 		case !c.Graded():
-			f.at(at("term"), "%s is never graded from data: %s", c.Term, c.Note)
+			why := ""
+			if c.Note != "" && !strings.HasPrefix(c.Note, "Never") {
+				why = ": " + c.Note
+			}
+			f.at(at("term"), "%s is never graded from data in CTCAE %s%s", c.Term, p.CTCAE, why)
 			continue
 		}
 		if other, twice := seen[c.Slug]; twice {
@@ -475,41 +464,6 @@ func analytes() []string {
 		names = append(names, u.Analyte)
 	}
 	return names
-}
-
-// didYouMean suggests the nearest of some names, "" where none is near.
-func didYouMean(name string, names []string) string {
-	best, least := "", len(name)/2+1
-	for _, n := range names {
-		if d := distance(name, n); d < least {
-			best, least = n, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(": did you mean %q?", best)
-}
-
-// distance is the number of insertions, deletions and replacements between two names.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func parseDuration(s string) (time.Duration, error) {
