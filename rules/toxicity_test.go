@@ -186,12 +186,35 @@ func TestLaboratoryTerms(t *testing.T) {
 			}, "d-4 00:00", []string{"creatinine-increased open g2 02-11T06:00 emergent"}, "tox.",
 		},
 		{
-			"a baseline in moles is none for a mass, and the first mass no stand-in: a toxicity could hide behind it", "creatinine-increased", "", func(c *chart) {
-				c.lab(timeline.CreatinineMolar, "60", "d-8 06:00", "50..110")
+			"a baseline in moles is none for a mass, and the first mass no stand-in: a toxicity could hide behind it", "blood-bilirubin-increased", "", func(c *chart) {
+				c.lab(timeline.BilirubinMolar, "10", "d-8 06:00", "3..20")
 				c.drug(cy, "d-7 08:00")
-				c.lab(timeline.CreatinineMass, "1.2", "d-6 06:00", "0.6..1.2")
-				c.lab(timeline.CreatinineMass, "3.7", "d-5 06:00", "0.6..1.2") // above 3 x ULN
-			}, "d-4 00:00", []string{"creatinine-increased open g3 02-11T06:00 base 0 emergent"}, "tox.",
+				c.lab(timeline.BilirubinMass, "1.3", "d-6 06:00", "0.2..1.2")
+				c.lab(timeline.BilirubinMass, "1.9", "d-5 06:00", "0.2..1.2") // 1.58 x ULN; 1.46 x what would be an abnormal baseline
+			}, "d-4 00:00", []string{"blood-bilirubin-increased open g2 02-10T06:00 base 0 emergent"}, "tox.",
+		},
+		{
+			"a value with a comparator is no baseline", "creatinine-increased", "", func(c *chart) {
+				c.lab(timeline.CreatinineMass, "<0.5", "d-8 06:00", "0.6..1.2")
+				c.drug(cy, "d-7 08:00")
+				c.lab(timeline.CreatinineMass, "0.8", "d-6 06:00", "0.6..1.2")
+			}, "d-4 00:00", nil, "tox.",
+		},
+		{
+			"what was worse before the baseline is not emergent", "hyponatremia", "", func(c *chart) {
+				c.lab(timeline.Sodium, "119", "d-9 06:00", "135..145")
+				c.lab(timeline.Sodium, "134", "d-8 06:00", "135..145")
+				c.drug(cy, "d-7 08:00")
+				c.lab(timeline.Sodium, "134", "d-6 06:00", "135..145")
+			}, "d-4 00:00", []string{"hyponatremia open g4 02-07T06:00 base 1"}, "tox.",
+		},
+		{
+			"30 days after the last dose a toxicity is emergent, later it is not", "hyponatremia", "", func(c *chart) {
+				c.drug(cy, "d-7 08:00")
+				c.lab(timeline.Sodium, "134", "d23 09:00", "135..145")
+				c.lab(timeline.Sodium, "140", "d23 09:01", "135..145")
+				c.lab(timeline.Sodium, "134", "d23 09:02", "135..145")
+			}, "d24 00:00", []string{"hyponatremia resolved g1 03-11T09:00 → 03-11T09:01 emergent", "hyponatremia open g1 03-11T09:02"}, "tox.",
 		},
 		{
 			"a flag of the laboratory is the baseline's where it has no limits: without an upper limit of normal there is no grade", "alanine-aminotransferase-increased", "", func(c *chart) {
@@ -346,9 +369,9 @@ func TestCalciumIsCorrectedForAlbumin(t *testing.T) {
 			c.lab(timeline.Albumin, "30", "d3 07:00", "") // 1.90
 		}, []string{"hypocalcemia open g2 02-19T06:00"}},
 		{"a normal albumin corrects nothing", func(c *chart) {
-			c.lab(timeline.CalciumMass, "8.5", "d3 06:00", "8.6..10.2")
-			c.lab(timeline.Albumin, "45", "d3 06:00", "")
-		}, []string{"hypocalcemia open g1 02-19T06:00"}},
+			c.lab(timeline.CalciumMass, "8.7", "d3 06:00", "8.6..10.2")
+			c.lab(timeline.Albumin, "48", "d3 06:00", "")
+		}, nil},
 		{"without an albumin it is graded as it is, for review", func(c *chart) {
 			c.lab(timeline.CalciumMass, "7.4", "d3 06:00", "8.6..10.2")
 			c.lab(timeline.Albumin, "20", "d4 06:01", "")
