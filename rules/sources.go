@@ -456,9 +456,9 @@ func hypothyroidism(c *Case, t *protocol.Term) []graded {
 const cytokineWithin = 14 * 24 * time.Hour
 
 // cytokineRelease proposes the syndrome for fevers within 14 days after the infusion of cells: fever alone grade 1; with a systolic pressure below the
-// protocol's threshold or a saturation below 90 % within 6 h grade 2; with a vasopressor within 6 h grade 3.
+// protocol's threshold or a saturation below 90 % within 6 h grade 2; with a vasopressor within 6 h grade 3, which is grade 4 in version 4.03.
 //
-// Source: CTCAE 5.0 and 6.0, Immune system disorders, Cytokine release syndrome.
+// Source: CTCAE 4.03, 5.0 and 6.0, Immune system disorders, Cytokine release syndrome.
 func cytokineRelease(c *Case, t *protocol.Term) []graded {
 	if c.Day0.IsZero() {
 		return nil
@@ -491,6 +491,13 @@ func cytokineRelease(c *Case, t *protocol.Term) []graded {
 			grade = 3
 			g.doses = append(g.doses, f)
 			texts = append(texts, "vasopressor")
+		}
+		if t.Criterion.Version == ctcae.V4 {
+			// Its scale is another one: of all this only a vasopressor stands in it, as grade 4.
+			if grade < 3 {
+				continue
+			}
+			grade = 4
 		}
 		g.grade = ctcae.Grading{Worst: grade, Max: grade}
 		g.text = strings.Join(texts, ", ")

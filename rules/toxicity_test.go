@@ -534,6 +534,8 @@ func TestTermsOfSeveralReadings(t *testing.T) {
 		{"before them it is none", crs, "5.0", func(c *chart) { c.til(); c.temp("39", "d-1 06:00") }, nil},
 		{"with a low pressure", crs, "5.0", func(c *chart) { c.til(); c.temp("38.5", "d1 06:00"); bp(c, "85", "50", "d1 08:00") }, []string{"cytokine-release-syndrome resolved ?2 02-17T06:00 → 02-18T06:00 review"}},
 		{"with a vasopressor", crs, "5.0", func(c *chart) { c.til(); c.temp("38.5", "d1 06:00"); c.drug(timeline.Vasopressor, "d1 08:00") }, []string{"cytokine-release-syndrome resolved ?3 02-17T06:00 → 02-18T06:00 review"}},
+		{"4.03 has another scale: with a vasopressor grade 4", crs, "4.03", func(c *chart) { c.til(); c.temp("38.5", "d1 06:00"); c.drug(timeline.Vasopressor, "d1 08:00") }, []string{"cytokine-release-syndrome resolved ?4 02-17T06:00 → 02-18T06:00 review"}},
+		{"and a fever alone is nothing in it", crs, "4.03", func(c *chart) { c.til(); c.temp("38.5", "d1 06:00"); bp(c, "85", "50", "d1 08:00") }, nil},
 		{"meperidine after IL-2", "chills, episodeGap: PT24H", "5.0", func(c *chart) { c.drug(timeline.Aldesleukin, "d1 08:00"); c.drug(timeline.Meperidine, "d1 12:00") }, []string{"chills resolved ?2 02-17T12:00 → 02-18T12:00 review"}},
 		{"not after 4 h", "chills, episodeGap: PT24H", "5.0", func(c *chart) { c.drug(timeline.Aldesleukin, "d1 08:00"); c.drug(timeline.Meperidine, "d1 12:01") }, nil},
 	} {
