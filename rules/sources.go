@@ -31,7 +31,7 @@ func neutrophils(c *Case, t *protocol.Term) []graded {
 			limits.Result = &timeline.Result{Analyte: timeline.Neutrophils} // the limits of its parts are not the limits of the count
 		}
 		in.LLN, in.ULN = c.normal(limits)
-		gs = append(gs, graded{at: n.at, grade: l.Grade(&in), limits: l, points: n.from, text: n.from[0].Value.String()})
+		gs = append(gs, graded{at: n.at, grade: l.Grade(&in), limits: l, points: n.from, text: n.from[0].Value.String(), value: in.Value})
 	}
 	return gs
 }
@@ -84,7 +84,7 @@ func calcium(c *Case, t *protocol.Term) []graded {
 			}
 			in := ctcae.Input{Value: ctcae.Of(v, p.Value.Comparator).Rounded()}
 			in.LLN, in.ULN = c.normal(p)
-			g.grade = l.Grade(&in)
+			g.grade, g.value = l.Grade(&in), in.Value
 			gs = append(gs, g)
 		}
 	}
@@ -173,7 +173,7 @@ func bloodPressure(c *Case, t *protocol.Term) []graded {
 					in.Fails |= bit
 				}
 			}
-			g := graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String()}
+			g := graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String(), value: in.Value}
 			if t.Criterion.Version == ctcae.V6 && l.Analyte == timeline.Systolic && c.meanRose(p) && g.grade.Min < 3 {
 				g.grade.Min, g.grade.Worst, g.grade.Max = 3, max(g.grade.Worst, 3), max(g.grade.Max, 3)
 			}
@@ -248,7 +248,7 @@ func lowPressure(c *Case, t *protocol.Term) []graded {
 				in.Fails |= bit
 			}
 		}
-		g.grade = l.Grade(&in)
+		g.grade, g.value = l.Grade(&in), in.Value
 		gs = append(gs, g)
 	}
 	return gs
@@ -295,7 +295,7 @@ func correctedQT(c *Case, t *protocol.Term) []graded {
 			}
 		}
 		in.Holds |= t.Criterion.Assumption("on at least two ECGs") & two(ps, i, n)
-		g.grade = l.Grade(&in)
+		g.grade, g.value = l.Grade(&in), in.Value
 		gs = append(gs, g)
 		i = n
 	}
