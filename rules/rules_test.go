@@ -20,13 +20,18 @@ import (
 // The patient of all tests: TIL ends on 2026-02-16 at 10:00 in Chicago, which is day 0.
 var zone, _ = time.LoadLocation("America/Chicago")
 
-func trial(t testing.TB, edits ...string) *protocol.Protocol {
+func shippedText(t testing.TB) string {
 	t.Helper()
 	data, err := protocols.FS.ReadFile(protocols.Shipped)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(data)
+	return string(data)
+}
+
+func trial(t testing.TB, edits ...string) *protocol.Protocol {
+	t.Helper()
+	text := shippedText(t)
 	for i := 0; i < len(edits); i += 2 {
 		if !strings.Contains(text, edits[i]) {
 			t.Fatalf("the protocol has no %q", edits[i])

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/trialwatch/trialwatch/rules/ctcae"
@@ -20,6 +21,7 @@ type graded struct {
 	points []timeline.Point // the results, those that gave the grade first
 	doses  []*timeline.Fact // administrations that the grade rests on
 	text   string           // the value, as it was sent or how it was derived
+	value  ctcae.Bounds     // in the canonical unit, to tell the worse of two; the zero value cannot be told
 	review bool             // beyond what the results themselves ask for
 }
 
@@ -94,7 +96,7 @@ func results(c *Case, t *protocol.Term) []graded {
 		l := &t.Criterion.Limits[i]
 		for _, p := range c.results(l.Analyte, false) {
 			in := c.input(t, l, p)
-			gs = append(gs, graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String()})
+			gs = append(gs, graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String(), value: in.Value})
 		}
 	}
 	return worstByInstant(gs)
@@ -242,8 +244,7 @@ func (c *Case) hasSibling(analyte string) bool {
 type episode struct {
 	Finding
 	last      time.Time // its last result of grade ≥ 1
-	worst     string    // the worst value, as sent
-	assumes   string    // what the worst grade assumes
+	worst     *graded   // its worst result
 	certain   bool      // some result has a certain grade ≥ 1
 	emergent  bool
 	confirmed int
@@ -291,17 +292,17 @@ func (c *Case) episodes(t *protocol.Term, gs []graded) {
 func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 	e.last = g.at
 	for _, p := range g.points {
-		e.Evidence = append(e.Evidence, evidence(p, p.Analyte))
+		e.cite(evidence(p, p.Analyte))
 	}
 	for _, f := range g.doses {
-		e.Evidence = append(e.Evidence, factEvidence(f, f.Dose.Drug, f.Dose.Status))
+		e.cite(factEvidence(f, f.Dose.Drug, f.Dose.Status))
 	}
 	candidate := t.Criterion.Candidate != "" || g.grade.Min == 0
+	if e.worst == nil || g.worseThan(e.worst, t.Criterion.Direction) {
+		e.worst = g
+	}
 	if e.GradeMax == nil || g.grade.Max > *e.GradeMax {
-		e.GradeMax, e.worst = new(g.grade.Max), g.text
-		if g.limits != nil {
-			e.assumes = g.limits.Assumes(g.grade)
-		}
+		e.GradeMax = new(g.grade.Max)
 	}
 	e.NeedsReview = e.NeedsReview || candidate || g.needsReview() || !g.grade.Certain()
 	if candidate {
@@ -310,9 +311,6 @@ func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 	e.certain = true
 	if e.Grade == nil || g.grade.Min > *e.Grade {
 		e.Grade = new(g.grade.Min)
-		if g.grade.Max >= *e.GradeMax {
-			e.worst = g.text
-		}
 	}
 	e.Current = new(g.grade.Min)
 	if !g.provisional() {
@@ -320,6 +318,25 @@ func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 	}
 	if c.onTreatment(g.at) && (e.BaselineGrade == nil || g.grade.Min > *e.BaselineGrade) {
 		e.emergent = true
+	}
+}
+
+// worseThan reports whether a result is worse than another of the episode: by its grade, then by its value where both are of one analyte.
+func (g *graded) worseThan(o *graded, direction string) bool {
+	if d := cmp.Or(cmp.Compare(g.grade.Max, o.grade.Max), cmp.Compare(g.grade.Min, o.grade.Min)); d != 0 {
+		return d > 0
+	}
+	if g.limits == nil || g.limits != o.limits || !g.value.HasLow || !g.value.HasHigh || !o.value.HasLow || !o.value.HasHigh {
+		return false
+	}
+	d := g.value.Low.Cmp(o.value.Low)
+	return direction == "low" && d < 0 || direction == "high" && d > 0
+}
+
+// cite adds evidence, once.
+func (e *episode) cite(v Evidence) {
+	if !slices.Contains(e.Evidence, v) {
+		e.Evidence = append(e.Evidence, v)
 	}
 }
 
@@ -354,18 +371,24 @@ func (c *Case) close(t *protocol.Term, e *episode, end time.Time) {
 		f.Current = new(0)
 	}
 	f.Expected = c.expectedAt(t.Expected, f.Onset)
-	what := f.Term + " " + gradeText(&f)
-	if !e.certain {
-		what = fmt.Sprintf("Possible %s grade %d", lowerFirst(f.Term), *f.GradeMax)
+	what := fmt.Sprintf("Possible %s grade %d", lowerFirst(f.Term), *f.GradeMax)
+	if e.certain {
+		what = f.Term + " " + gradeText(&f)
 	}
-	why := ""
-	switch {
-	case t.Criterion.Candidate != "":
-		why = " (" + t.Criterion.Candidate + ")"
-	case e.assumes != "":
-		why = fmt.Sprintf(" (grade %d if %s)", *f.GradeMax, e.assumes)
+	worst := e.worst.text
+	if l := e.worst.limits; l != nil && e.worst.grade.Step != nil {
+		// What the value was compared with, where that is not a number of the criterion but the patient's or the laboratory's.
+		if text := e.worst.grade.Step.Text; strings.Contains(text, "LN") || strings.Contains(text, "baseline") {
+			worst += " (" + text + ")"
+		} else if assumed := l.Assumes(e.worst.grade); assumed != "" {
+			worst += fmt.Sprintf(" (grade %d if %s)", e.worst.grade.Worst, assumed)
+		}
 	}
-	f.Message = fmt.Sprintf("%s%s: worst %s%s. Review.", what, c.dayText(f.Onset), e.worst, why)
+	if t.Criterion.Candidate != "" {
+		worst += "; " + t.Criterion.Candidate
+	}
+	slices.SortStableFunc(f.Evidence, func(a, b Evidence) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Ref, b.Ref)) })
+	f.Message = fmt.Sprintf("%s%s: worst %s. Review.", what, c.dayText(f.Onset), worst)
 	c.report(f)
 }
 
@@ -396,10 +419,13 @@ func (c *Case) dayText(t time.Time) string {
 type ungradedResult struct {
 	at    time.Time
 	point timeline.Point
-	count int // how many results it is made of
 	why   []string
 	no    bool // a grade is missing
+	toxic bool // some term gives it a grade of at least 1
 }
+
+// unsaid reports whether it should be told that a grade is missing. A sodium that is low enough for a grade is not asked whether it is too high.
+func (u *ungradedResult) unsaid() bool { return u.no && !u.toxic }
 
 // ungraded notes whether a result has no grade for a term, and returns no.
 func (c *Case) ungraded(t *protocol.Term, g *graded, no bool) bool {
@@ -415,10 +441,11 @@ func (c *Case) ungraded(t *protocol.Term, g *graded, no bool) bool {
 		if c.unsaid == nil {
 			c.unsaid = map[string][]ungradedResult{}
 		}
-		list = slices.Insert(list, i, ungradedResult{at: g.at, point: p, count: len(g.points)})
+		list = slices.Insert(list, i, ungradedResult{at: g.at, point: p})
 		c.unsaid[p.Analyte] = list
 	}
 	if !no {
+		list[i].toxic = list[i].toxic || g.grade.Min > 0
 		return false
 	}
 	why := string(g.grade.Why)
@@ -438,14 +465,14 @@ func (c *Case) reportUngraded() {
 	for _, analyte := range c.Timeline.Analytes() {
 		list := c.unsaid[analyte]
 		for i := 0; i < len(list); i++ {
-			if !list[i].no {
+			if !list[i].unsaid() {
 				continue
 			}
 			first := &list[i]
 			f := Finding{Rule: "data.ungradable", Key: analyte, Onset: first.at, Detected: first.point.Fact.ReceivedAt}
 			var why []string
 			n := 0
-			for ; i < len(list) && list[i].no; i++ {
+			for ; i < len(list) && list[i].unsaid(); i++ {
 				n++
 				f.Evidence = append(f.Evidence, evidence(list[i].point, analyte))
 				f.NeedsReview = f.NeedsReview || review(list[i].point)
