@@ -13,13 +13,14 @@ import (
 	"github.com/trialwatch/trialwatch/fhir"
 	"github.com/trialwatch/trialwatch/internal/app"
 	"github.com/trialwatch/trialwatch/internal/offline"
+	"github.com/trialwatch/trialwatch/internal/review"
 	"github.com/trialwatch/trialwatch/internal/scenario"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 func newProtocol() *cobra.Command {
 	c := &cobra.Command{Use: "protocol", Short: "Tools for people who write protocols"}
-	c.AddCommand(newProtocolLint(), newProtocolTest())
+	c.AddCommand(newProtocolLint(), newProtocolTest(), newProtocolExplain())
 	return c
 }
 
@@ -102,6 +103,36 @@ func lintJSON(w io.Writer, name string, p *protocol.Protocol, errs protocol.Erro
 		out.Print(line{Kind: "ok", File: name, Study: p.Study, Version: p.Version, Hash: p.Hash})
 	}
 	return out.Flush()
+}
+
+func newProtocolExplain() *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "explain [--format md|html] FILE",
+		Short: "Write a protocol file out for review: schedule, limits and every rule with its source",
+		Long: `explain writes what trialwatch reads in a protocol file, for the people who sign it: arms, the calendar of study days, every
+window and limit, the hold criteria, every monitored CTCAE term with its limits in the pinned version, what is expected, and every rule
+that runs with its parameters, urgency and source; rules that do not run are named with the reason.
+
+Markdown for a pull request, or one page of HTML that needs nothing from elsewhere and prints on A4. The same file gives the same bytes.`,
+		Example: `  trialwatch protocol explain deployments/protocols/til-il2/protocol.yaml | less
+  trialwatch protocol explain --format html my-trial/protocol.yaml > my-trial.html`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			write, ok := map[string]func(*protocol.Protocol) string{"md": review.ProtocolMarkdown, "html": review.ProtocolHTML}[format]
+			if !ok {
+				return usageError{fmt.Errorf("--format %q: want md or html", format)}
+			}
+			ps, err := loadProtocols(c.ErrOrStderr(), args)
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(c.OutOrStdout(), write(ps[0]))
+			return err
+		},
+	}
+	c.Flags().StringVar(&format, "format", "md", "md or html")
+	return c
 }
 
 func newProtocolTest() *cobra.Command {
