@@ -17,6 +17,12 @@ import (
 //
 // Source: the protocol's regimens and holds, each with its citation; importance by ICH E3 Q&A R1.
 func doses(c *Case) {
+	var d *dose
+	if c.Protocol.Dosing != nil {
+		d = &dose{c: c, weight: c.dosingWeight()}
+		c.elsewhere = c.wrongArm(d)
+		c.unreadAmounts()
+	}
 	for _, r := range c.Protocol.RegimensOf(c.Arm) {
 		var k course
 		if r.Schedule == "daily" {
@@ -24,12 +30,18 @@ func doses(c *Case) {
 		} else {
 			k = c.walkInterval(r)
 		}
+		if d != nil {
+			c.amounts(d, &k)
+		}
 		c.missed(&k)
 		for i := range k.slots {
 			c.judge(&k, &k.slots[i])
 		}
 		c.curious(&k)
 		c.courses = append(c.courses, k)
+	}
+	if d != nil {
+		c.unweighed(d)
 	}
 }
 

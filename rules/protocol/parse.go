@@ -338,6 +338,7 @@ func (f *file) check(p *Protocol) {
 			f.at(at("missedAfter"), "regimen %s: a dose would be missed after half the interval, when the next could fill its slot", r.ID)
 		}
 	}
+	f.dosing(p, drug)
 	for i := range p.Holds {
 		for name, l := range map[string]*Limits{"relative": p.Holds[i].Relative, "absolute": p.Holds[i].Absolute} {
 			if l == nil {
@@ -422,6 +423,51 @@ func (f *file) terms(p *Protocol, drug func(string, ...string)) {
 			}
 		}
 		p.Terms = append(p.Terms, Term{t, c})
+	}
+}
+
+// doseUnits are the units of a regimen's dose, and what each is per.
+var doseUnits = []string{"[iU]", "[iU]/kg", "[iU]/m2", "mg", "mg/kg", "mg/m2"}
+
+// dosing judges amounts.
+func (f *file) dosing(p *Protocol, drug func(string, ...string)) {
+	for i := range p.Regimens {
+		if d := p.Regimens[i].Dose; d != nil && !slices.Contains(doseUnits, d.Unit) {
+			f.at([]string{"regimens", strconv.Itoa(i), "dose", "unit"}, "a dose is planned in one of %s, not %q", strings.Join(doseUnits, ", "), d.Unit)
+		}
+	}
+	if p.Dosing == nil {
+		return
+	}
+	for i, name := range p.Dosing.Weight {
+		drug(name, "dosing", "weight", strconv.Itoa(i))
+	}
+	if p.Dosing.Tolerance.Sign() < 0 {
+		f.at([]string{"dosing", "tolerance"}, "the tolerance is below 0")
+	}
+	if !decimal.Int(1).Less(p.Dosing.UnitSlip) {
+		f.at([]string{"dosing", "unitSlip"}, "a slip of the unit is a factor above 1")
+	}
+	for i := range p.Dosing.Strengths {
+		s := &p.Dosing.Strengths[i]
+		at := func(fields ...string) []string {
+			return append([]string{"dosing", "strengths", strconv.Itoa(i)}, fields...)
+		}
+		drug(s.Drug, at("drug")...)
+		for _, q := range []struct {
+			name  string
+			value *Quantity
+		}{{"of", &s.Of}, {"is", &s.Is}} {
+			if !slices.Contains([]string{"[iU]", "mg", "mL"}, q.value.Unit) {
+				f.at(at(q.name, "unit"), "a strength is in [iU], mg or mL, not %q", q.value.Unit)
+			}
+			if q.value.Value.Sign() <= 0 {
+				f.at(at(q.name, "value"), "a strength is above 0")
+			}
+		}
+		if s.Of.Unit == s.Is.Unit {
+			f.at(at("is", "unit"), "a strength relates two units, not %s and %s", s.Of.Unit, s.Is.Unit)
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ type Protocol struct {
 	Day0          string            `yaml:"day0"`       // concept whose first start is day 0
 	Treatments    []string          `yaml:"treatments"` // concepts that make a patient treated
 	Regimens      []Regimen         `yaml:"regimens"`
+	Dosing        *Dosing           `yaml:"dosing"` // nil: amounts and routes of doses are not compared
 	NotGiven      NotGiven          `yaml:"notGiven"`
 	Holds         []Hold            `yaml:"holds"`
 	Toxicity      []Toxicity        `yaml:"toxicity"`
@@ -88,6 +89,27 @@ func (r *Regimen) Slots() int {
 		return r.LastDay - r.FirstDay + 1
 	}
 	return r.Doses
+}
+
+// Dosing says how the amount of a dose is compared with the regimen's.
+type Dosing struct {
+	// Weight names the drugs before whose first dose the dosing weight was measured: the last at or before the first dose of the first of them that
+	// was given. It is fixed for the course.
+	Weight []string `yaml:"weight"`
+	// Tolerance is how many percent a dose may differ, exactly that included.
+	Tolerance decimal.Number `yaml:"tolerance"`
+	// UnitSlip is the factor from which a difference is taken for a slip of the unit.
+	UnitSlip  decimal.Number `yaml:"unitSlip"`
+	Strengths []Strength     `yaml:"strengths"`
+	Cite      string         `yaml:"cite"`
+}
+
+// Strength is how much of a drug a volume or mass of its product holds.
+type Strength struct {
+	Drug string   `yaml:"drug"`
+	Of   Quantity `yaml:"of"` // 1 mL
+	Is   Quantity `yaml:"is"` // 18000000 [iU]
+	Cite string   `yaml:"cite"`
 }
 
 // NotGiven classes the reasons of doses that were not given; what is in neither list is held.
