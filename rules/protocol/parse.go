@@ -339,21 +339,7 @@ func (f *file) check(p *Protocol) {
 		}
 	}
 	f.dosing(p, drug)
-	for i := range p.Holds {
-		for name, l := range map[string]*Limits{"relative": p.Holds[i].Relative, "absolute": p.Holds[i].Absolute} {
-			if l == nil {
-				continue
-			}
-			for j, lim := range l.AtLeast {
-				path := []string{"holds", strconv.Itoa(i), name, "atLeast", strconv.Itoa(j)}
-				if family, ok := unit.Of(lim.Analyte); !ok {
-					f.at(append(path, "analyte"), "no hold can read %q%s", lim.Analyte, didYouMean(lim.Analyte, analytes()))
-				} else if family.Canonical != lim.Unit {
-					f.at(append(path, "unit"), "%s is compared in %s, not %s", lim.Analyte, family.Canonical, lim.Unit)
-				}
-			}
-		}
-	}
+	f.holds(p, drug)
 	f.terms(p, drug)
 	f.normal(p)
 	if fn := p.FN; fn != nil {
@@ -423,6 +409,54 @@ func (f *file) terms(p *Protocol, drug func(string, ...string)) {
 			}
 		}
 		p.Terms = append(p.Terms, Term{t, c})
+	}
+}
+
+// UrineOutput8h is the urine of the 8 hours before, which a hold may read: a sum that no result is.
+const UrineOutput8h = "urine-output-8h"
+
+// holds judges the criteria of holding.
+func (f *file) holds(p *Protocol, drug func(string, ...string)) {
+	seen := map[string]bool{}
+	for i := range p.Holds {
+		h := &p.Holds[i]
+		hold := []string{"holds", strconv.Itoa(i)}
+		if seen[h.ID] {
+			f.at(append(slices.Clone(hold), "id"), "hold %s stands here twice", h.ID)
+		}
+		seen[h.ID] = true
+		for j, name := range h.Drugs {
+			drug(name, append(slices.Clone(hold), "drugs", strconv.Itoa(j))...)
+		}
+		if h.Relative == nil && h.Absolute == nil {
+			f.at(append(slices.Clone(hold), "id"), "hold %s has neither a relative nor an absolute criterion", h.ID)
+		}
+		for name, l := range map[string]*Limits{"relative": h.Relative, "absolute": h.Absolute} {
+			if l == nil {
+				continue
+			}
+			n := 0
+			l.Each(func(_, field string, j int, lim *Limit) {
+				n++
+				at := func(key string) []string { return append(slices.Clone(hold), name, field, strconv.Itoa(j), key) }
+				analyte := lim.Analyte
+				if analyte == UrineOutput8h {
+					analyte = timeline.UrineOutput
+				}
+				family, ok := unit.Of(analyte)
+				switch {
+				case !ok:
+					f.at(at("analyte"), "no hold can read %q%s", lim.Analyte, didYouMean(lim.Analyte, analytes()))
+				case lim.Of != "" && lim.Unit != "":
+					f.at(at("unit"), "a multiple of %s has no unit", lim.Of)
+				case lim.Of == "" && family.Canonical != lim.Unit:
+					f.at(at("unit"), "%s is compared in %s, not %s", lim.Analyte, family.Canonical, lim.Unit)
+				}
+			})
+			if n == 0 {
+				f.at(append(slices.Clone(hold), name, "label"), "hold %s: the %s criterion has no limit", h.ID, name)
+			}
+		}
 	}
 }
 

@@ -119,27 +119,46 @@ type NotGiven struct {
 	Cite        string   `yaml:"cite"`
 }
 
-// Hold is a criterion that supports holding a dose.
+// Hold is a criterion that supports holding a dose, and makes a dose that is given all the same a deviation.
 type Hold struct {
 	ID       string   `yaml:"id"`
 	Title    string   `yaml:"title"`
+	Drugs    []string `yaml:"drugs"` // whose doses it holds
 	Lookback Duration `yaml:"lookback"`
-	Relative *Limits  `yaml:"relative"` // nil: the criterion has none
-	Absolute *Limits  `yaml:"absolute"`
-	Cite     string   `yaml:"cite"`
+	// SincePrevious looks back no further than the dose before.
+	SincePrevious bool    `yaml:"sincePrevious"`
+	Relative      *Limits `yaml:"relative"` // nil: the criterion has none
+	Absolute      *Limits `yaml:"absolute"`
+	Cite          string  `yaml:"cite"`
 }
 
 // Limits are the values from which a criterion is met, one a unit family.
 type Limits struct {
 	Label   string  `yaml:"label"`
 	AtLeast []Limit `yaml:"atLeast"`
+	AtMost  []Limit `yaml:"atMost"`
+	Above   []Limit `yaml:"above"`
+	Below   []Limit `yaml:"below"`
 }
 
-// Limit is a limit of one analyte in its canonical unit.
+// Each calls fn with every limit and its comparison: ">=", "<=", ">" or "<".
+func (l *Limits) Each(fn func(comparison, field string, index int, limit *Limit)) {
+	for _, list := range []struct {
+		comparison, field string
+		limits            []Limit
+	}{{">=", "atLeast", l.AtLeast}, {"<=", "atMost", l.AtMost}, {">", "above", l.Above}, {"<", "below", l.Below}} {
+		for i := range list.limits {
+			fn(list.comparison, list.field, i, &list.limits[i])
+		}
+	}
+}
+
+// Limit is a limit of one analyte: a value in its canonical unit, or a multiple of the upper limit of normal or of the baseline.
 type Limit struct {
 	Analyte string         `yaml:"analyte"`
 	Value   decimal.Number `yaml:"value"`
-	Unit    string         `yaml:"unit"`
+	Unit    string         `yaml:"unit"` // "" where Of is set
+	Of      string         `yaml:"of"`   // "ULN", "baseline", or "" for a plain value
 }
 
 // Toxicity is a CTCAE term that is graded.
