@@ -20,6 +20,7 @@ type concepts struct {
 	byCode  map[coding]string
 	either  map[coding]bool // codes that name a quantity without saying whether it is a mass or moles
 	drugs   []words         // drugs and procedures
+	systems map[string]bool // code systems in which some drug or procedure is known
 	routes  map[coding]string
 	routeBy []words
 }
@@ -51,7 +52,7 @@ func newConcepts(more []Concept) (*concepts, error) {
 	if err := yaml.UnmarshalWithOptions(codesYAML, &shipped, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("fhir: codes.yaml: %w", err)
 	}
-	c := &concepts{byCode: map[coding]string{}, either: map[coding]bool{}, routes: map[coding]string{}}
+	c := &concepts{byCode: map[coding]string{}, either: map[coding]bool{}, systems: map[string]bool{}, routes: map[coding]string{}}
 	add := func(to map[coding]string, concept Concept) error {
 		for _, code := range concept.Codes {
 			system, value, ok := strings.Cut(code, "|")
@@ -70,6 +71,12 @@ func newConcepts(more []Concept) (*concepts, error) {
 	for _, concept := range append(shipped.Concepts, more...) {
 		if err := add(c.byCode, concept); err != nil {
 			return nil, err
+		}
+		if !measured(concept.Name) {
+			for _, code := range concept.Codes {
+				system, _, _ := strings.Cut(code, "|")
+				c.systems[system] = true
+			}
 		}
 		if len(concept.Texts)+len(concept.Starts) > 0 && !measured(concept.Name) {
 			c.drugs = append(c.drugs, words{concept.Name, concept.Texts, concept.Starts, concept.Except})

@@ -167,6 +167,7 @@ func r5Shape(h *head) string {
 var codesOf = map[string][]string{
 	"Observation":              {"registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error", "unknown"},
 	"MedicationAdministration": {"in-progress", "not-done", "on-hold", "completed", "entered-in-error", "stopped", "unknown"},
+	"Medication":               {"", "active", "inactive", "entered-in-error"}, // it need have none
 	"Procedure":                {"preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown"},
 	"ResearchSubject": {
 		"candidate", "eligible", "follow-up", "ineligible", "not-registered", "off-study", "on-study", "on-study-intervention", "on-study-observation",

@@ -96,7 +96,7 @@ func (c *Case) judge(k *course, s *slot) {
 		return
 	}
 	f := Finding{
-		Key: k.regimen.ID, Onset: s.due, Detected: later(s.record.ReceivedAt, s.known),
+		Key: k.regimen.ID, Onset: s.due, Detected: later(s.record.KnownAt(), s.known),
 		Evidence:    []Evidence{factEvidence(s.record, "dose", s.record.Dose.Status)},
 		NeedsReview: c.Timeline.Doubtful(s.record.Ref),
 	}
@@ -321,14 +321,14 @@ func holds(v ctcae.Bounds, comparison string, limit decimal.Rounded) ctcae.Answe
 func (c *Case) curious(k *course) {
 	for _, f := range k.untimed {
 		c.report(Finding{
-			Rule: "data.timing-unknown", Key: f.Ref.String(), Onset: f.At.Start, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Rule: "data.timing-unknown", Key: f.Ref.String(), Onset: f.At.Start, Detected: f.KnownAt(), NeedsReview: c.Timeline.Doubtful(f.Ref),
 			Evidence: []Evidence{factEvidence(f, "dose", f.At.Date)},
 			Message:  k.regimen.Title + " is recorded with a date only: it counts, its timing is not judged. Review.",
 		})
 	}
 	second := func(f *timeline.Fact, why string) {
 		c.report(Finding{
-			Rule: "data.possible-duplicate", Key: f.Ref.String(), Onset: f.At.Start, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Rule: "data.possible-duplicate", Key: f.Ref.String(), Onset: f.At.Start, Detected: f.KnownAt(), NeedsReview: c.Timeline.Doubtful(f.Ref),
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)},
 			Message:  k.regimen.Title + " " + why + " Review.",
 		})
@@ -365,7 +365,7 @@ func notOnStudy(c *Case) {
 			continue
 		}
 		c.report(Finding{
-			Rule: "data.not-on-study", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.ReceivedAt, c.enrolled.ReceivedAt),
+			Rule: "data.not-on-study", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.KnownAt(), c.enrolled.ReceivedAt),
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status), factEvidence(c.enrolled, "enrolment", c.Enrolment.Status)},
 			Message:  fmt.Sprintf("%s given after the patient left the study. Review.", f.Dose.Drug),
 		})
@@ -412,6 +412,8 @@ func dataQuality(c *Case) {
 	for _, f := range c.Timeline.Doses() {
 		var rule, message string
 		switch {
+		case f.Dose.Drug == "":
+			continue // what was given is not known: see unresolvedMedications
 		case c.fromFuture(f):
 			rule, message = "data.implausible", "The clinical time lies after the receipt: not used."
 		case f.Visible(c.Now) && f.Dose.Problem != nil:
@@ -420,7 +422,7 @@ func dataQuality(c *Case) {
 			continue
 		}
 		c.report(Finding{
-			Rule: rule, Key: f.Ref.String(), Onset: f.At.Start, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Rule: rule, Key: f.Ref.String(), Onset: f.At.Start, Detected: f.KnownAt(), NeedsReview: c.Timeline.Doubtful(f.Ref),
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)}, Message: f.Dose.Drug + ": " + message + " Review.",
 		})
 	}

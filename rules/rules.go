@@ -41,6 +41,7 @@ var All = []Rule{
 	},
 	{[]string{"data.unit-missing", "data.implausible", "data.ungradable", "data.timing-unknown"}, nil, dataQuality},
 	{[]string{"data.not-on-study"}, nil, notOnStudy},
+	{[]string{"data.ungradable"}, nil, unresolvedMedications},
 }
 
 // toxicityIDs are the ids of all terms that some version of the CTCAE grades.

@@ -92,7 +92,7 @@ func (c *Case) walkInterval(r *protocol.Regimen) course {
 
 	var due, known time.Time // of the open slot; zero while nothing fixes it
 	if c.Day0Fact != nil {
-		due, known = c.Day0End.Add(r.FirstWithin.D()), c.Day0Fact.ReceivedAt
+		due, known = c.Day0End.Add(r.FirstWithin.D()), c.Day0Fact.KnownAt()
 	}
 	settle := func(s slot) {
 		s.number, s.due, s.known, s.missedAt = len(k.slots)+1, due, known, due.Add(r.MissedAfter.D())
@@ -122,7 +122,7 @@ func (c *Case) walkInterval(r *protocol.Regimen) course {
 		if given && len(k.slots) == 0 && firstGiven.IsZero() {
 			// The first dose is due by a time, not at one: before it nothing is early, after it the dose is late and still the first.
 			if due.IsZero() || t.Before(due) {
-				due, known = t, f.ReceivedAt
+				due, known = t, f.KnownAt()
 			}
 		}
 		if due.IsZero() {
@@ -144,7 +144,7 @@ func (c *Case) walkInterval(r *protocol.Regimen) course {
 				s.gap = t.Sub(lastGiven)
 			}
 			settle(s)
-			due, known, lastGiven = t.Add(every), f.ReceivedAt, t
+			due, known, lastGiven = t.Add(every), f.KnownAt(), t
 			if firstGiven.IsZero() {
 				firstGiven = t
 			}
@@ -249,7 +249,7 @@ func (c *Case) walkDaily(r *protocol.Regimen) course {
 		}
 	}
 	for day := r.FirstDay; day <= r.LastDay; day++ {
-		s := slot{number: day - r.FirstDay + 1, due: c.midnight(day), missedAt: c.midnight(day + 1), known: c.Day0Fact.ReceivedAt}
+		s := slot{number: day - r.FirstDay + 1, due: c.midnight(day), missedAt: c.midnight(day + 1), known: c.Day0Fact.KnownAt()}
 		for _, f := range byDay[day] {
 			switch {
 			case s.state == slotGiven && f.Dose.Given():

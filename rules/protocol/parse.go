@@ -93,7 +93,7 @@ func Parse(name string, data []byte) (*Protocol, error) {
 	if !shaped {
 		return nil, f.sorted()
 	}
-	p := &Protocol{FutureTolerance: Duration(24 * time.Hour)}
+	p := &Protocol{FutureTolerance: Duration(24 * time.Hour), MedicationWait: Duration(24 * time.Hour)}
 	if err := yaml.UnmarshalWithOptions(data, p, yaml.Strict()); err != nil {
 		return nil, f.syntax(err)
 	}

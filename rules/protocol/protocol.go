@@ -41,6 +41,8 @@ type Protocol struct {
 	EmergentFor Duration `yaml:"emergentFor"`
 	// FutureTolerance is how far after its receipt a clinical time may lie.
 	FutureTolerance Duration `yaml:"futureTolerance"`
+	// MedicationWait is how long an administration may wait for the Medication that says what was given.
+	MedicationWait Duration `yaml:"medicationWait"`
 
 	Zone *time.Location `yaml:"-"` // of Timezone, never nil after Parse
 	Hash string         `yaml:"-"` // SHA-256 of the file, hex
