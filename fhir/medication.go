@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -208,6 +209,13 @@ func (d *Decoder) administration(h *head, g given, f *timeline.Fact) *problem {
 			if code := c.GetCode().GetValue(); code != "" {
 				dose.Reasons = append(dose.Reasons, c.GetSystem().GetValue()+"|"+code)
 			}
+		}
+	}
+	var given []codeable
+	parse(h.doc.get("reasonCode"), &given)
+	for i := range given {
+		if name := given[i].byWord(d.concepts.indications); name != "" && !slices.Contains(dose.For, name) {
+			dose.For = append(dose.For, name)
 		}
 	}
 	if h.status == "unknown" {
