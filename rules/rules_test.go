@@ -380,7 +380,7 @@ func TestIntervalDoses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := enrolled("arm-1").til()
 			tt.build(c)
-			want(t, show(c.evaluate(trial(t), at(tt.now)).Findings, "dev.", "log.", "data.timing", "data.possible"), tt.want...)
+			want(t, show(c.evaluate(trial(t), at(tt.now)).Findings, "dev.dose-", "log.", "data.timing", "data.possible"), tt.want...)
 		})
 	}
 }

@@ -42,6 +42,8 @@ type course struct {
 	end        time.Time // when expectations end, zero while that is not known
 	nothing    bool      // nothing at all is recorded
 	untimed    []*timeline.Fact
+	records    []*timeline.Fact // of the regimen's drug, without those of another arm's regimen and second records of one dose
+	extra      []*timeline.Fact // doses given beyond the ceiling
 	duplicates []*timeline.Fact // second records of one dose, not counted
 	sameDay    []*timeline.Fact // second doses of one day, counted
 }
@@ -50,7 +52,7 @@ type course struct {
 func (c *Case) administrations(r *protocol.Regimen, k *course) []*timeline.Fact {
 	var fs []*timeline.Fact
 	for _, f := range c.Timeline.Doses() {
-		if f.Dose.Drug != r.Drug || f.Dose.Problem != nil || !c.usable(f) {
+		if f.Dose.Drug != r.Drug || f.Dose.Problem != nil || !c.usable(f) || c.elsewhere[f] {
 			continue
 		}
 		if i := slices.IndexFunc(fs, func(g *timeline.Fact) bool { return sameDose(f, g) }); i >= 0 {
@@ -63,6 +65,7 @@ func (c *Case) administrations(r *protocol.Regimen, k *course) []*timeline.Fact 
 		}
 		fs = append(fs, f)
 	}
+	k.records = fs
 	return fs
 }
 
@@ -89,7 +92,7 @@ func (c *Case) walkInterval(r *protocol.Regimen) course {
 
 	var due, known time.Time // of the open slot; zero while nothing fixes it
 	if c.Day0Fact != nil {
-		due, known = c.Day0End.Add(r.FirstWithin.D()), c.Day0Fact.ReceivedAt
+		due, known = c.Day0End.Add(r.FirstWithin.D()), c.Day0Fact.KnownAt()
 	}
 	settle := func(s slot) {
 		s.number, s.due, s.known, s.missedAt = len(k.slots)+1, due, known, due.Add(r.MissedAfter.D())
@@ -111,12 +114,15 @@ func (c *Case) walkInterval(r *protocol.Regimen) course {
 			k.given++
 		}
 		if over(t) {
+			if given && len(k.slots) >= r.Doses {
+				k.extra = append(k.extra, f)
+			}
 			continue // after the course: counted if given, judged by no slot
 		}
 		if given && len(k.slots) == 0 && firstGiven.IsZero() {
 			// The first dose is due by a time, not at one: before it nothing is early, after it the dose is late and still the first.
 			if due.IsZero() || t.Before(due) {
-				due, known = t, f.ReceivedAt
+				due, known = t, f.KnownAt()
 			}
 		}
 		if due.IsZero() {
@@ -126,6 +132,9 @@ func (c *Case) walkInterval(r *protocol.Regimen) course {
 			settle(slot{state: slotMissed})
 		}
 		if len(k.slots) >= r.Doses {
+			if given {
+				k.extra = append(k.extra, f)
+			}
 			continue
 		}
 		switch {
@@ -135,7 +144,7 @@ func (c *Case) walkInterval(r *protocol.Regimen) course {
 				s.gap = t.Sub(lastGiven)
 			}
 			settle(s)
-			due, known, lastGiven = t.Add(every), f.ReceivedAt, t
+			due, known, lastGiven = t.Add(every), f.KnownAt(), t
 			if firstGiven.IsZero() {
 				firstGiven = t
 			}
@@ -222,6 +231,9 @@ func (c *Case) walkDaily(r *protocol.Regimen) course {
 		}
 		if day, ok := c.recordDay(f); ok {
 			byDay[day] = append(byDay[day], f)
+			if f.Dose.Given() && day > r.LastDay {
+				k.extra = append(k.extra, f)
+			}
 		}
 		if f.Dose.Status == "stopped" && stopped.IsZero() {
 			stopped = f.At.Start
@@ -237,7 +249,7 @@ func (c *Case) walkDaily(r *protocol.Regimen) course {
 		}
 	}
 	for day := r.FirstDay; day <= r.LastDay; day++ {
-		s := slot{number: day - r.FirstDay + 1, due: c.midnight(day), missedAt: c.midnight(day + 1), known: c.Day0Fact.ReceivedAt}
+		s := slot{number: day - r.FirstDay + 1, due: c.midnight(day), missedAt: c.midnight(day + 1), known: c.Day0Fact.KnownAt()}
 		for _, f := range byDay[day] {
 			switch {
 			case s.state == slotGiven && f.Dose.Given():

@@ -332,15 +332,7 @@ func meanOf(ps []timeline.Point) (mean decimal.Number, ok bool) {
 //
 // Source: CTCAE 4.03, 5.0 and 6.0, Investigations, Urine output decreased, adults.
 func urineOutput(c *Case, t *protocol.Term) []graded {
-	var charted []timeline.Point // by their ends
-	for _, p := range c.results(timeline.UrineOutput, true) {
-		if p.Fact.End.After(p.Fact.At.Start) && !p.Fact.End.After(c.Now) && p.Value.Comparator == "" {
-			charted = append(charted, p)
-		} else if p.Fact.End.After(c.Now) {
-			c.wake(p.Fact.End)
-		}
-	}
-	slices.SortStableFunc(charted, func(a, b timeline.Point) int { return a.Fact.End.Compare(b.Fact.End) })
+	charted := c.charted()
 	var gs []graded
 	for i := range charted {
 		for _, w := range []struct {
@@ -375,6 +367,20 @@ func urineOutput(c *Case, t *protocol.Term) []graded {
 		}
 	}
 	return worstByInstant(gs)
+}
+
+// charted are the urine volumes with a period that is over, by the ends of their periods.
+func (c *Case) charted() []timeline.Point {
+	var charted []timeline.Point // by their ends
+	for _, p := range c.results(timeline.UrineOutput, true) {
+		if p.Fact.End.After(p.Fact.At.Start) && !p.Fact.End.After(c.Now) && p.Value.Comparator == "" {
+			charted = append(charted, p)
+		} else if p.Fact.End.After(c.Now) {
+			c.wake(p.Fact.End)
+		}
+	}
+	slices.SortStableFunc(charted, func(a, b timeline.Point) int { return a.Fact.End.Compare(b.Fact.End) })
+	return charted
 }
 
 // charting sums the records that end with the last one and follow each other without a gap, back over a window. The sum is exact where the window begins

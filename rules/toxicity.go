@@ -31,7 +31,7 @@ func (g *graded) received() time.Time {
 		t = later(t, p.Fact.ReceivedAt)
 	}
 	for _, f := range g.doses {
-		t = later(t, f.ReceivedAt)
+		t = later(t, f.KnownAt())
 	}
 	return t
 }
@@ -78,15 +78,40 @@ func termReads(t *protocol.Term) []string {
 //
 // Source: the criteria under rules/ctcae, tabulated in docs/ctcae.md.
 func toxicity(c *Case) {
+	all := make([]termSeries, 0, len(c.Protocol.Terms))
+	var missing map[string]bool // analytes of which some result has no grade
 	for i := range c.Protocol.Terms {
 		t := &c.Protocol.Terms[i]
 		series := results
 		if s, ok := sources[t.Criterion.Key]; ok {
 			series = s.series
 		}
-		c.episodes(t, series(c, t))
+		gs := series(c, t)
+		c.episodes(t, gs)
+		for i := range gs {
+			if g := &gs[i]; g.unsaid() && len(g.points) > 0 {
+				if missing == nil {
+					missing = map[string]bool{}
+				}
+				missing[g.points[0].Analyte] = true
+			}
+		}
+		all = append(all, termSeries{t, gs})
 	}
-	c.reportUngraded()
+	if missing != nil {
+		c.reportUngraded(all, missing)
+	}
+}
+
+// termSeries is a term with what was graded of it.
+type termSeries struct {
+	term *protocol.Term
+	gs   []graded
+}
+
+// unsaid reports whether an instant has no grade: none at all, or one that a comparator leaves between 0 and another.
+func (g *graded) unsaid() bool {
+	return g.grade.Ungradable || g.grade.Why == ctcae.ByComparator && g.grade.Worst == 0
 }
 
 // results grades single results as they are.
@@ -257,8 +282,7 @@ func (c *Case) episodes(t *protocol.Term, gs []graded) {
 	var e *episode
 	for i := range gs {
 		g := &gs[i]
-		undecided := g.grade.Why == ctcae.ByComparator && g.grade.Worst == 0
-		if c.ungraded(t, g, g.grade.Ungradable || undecided) {
+		if g.unsaid() {
 			continue
 		}
 		if e != nil && gap > 0 && g.at.Sub(e.last) >= gap {
@@ -292,10 +316,10 @@ func (c *Case) episodes(t *protocol.Term, gs []graded) {
 func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 	e.last = g.at
 	for _, p := range g.points {
-		e.cite(evidence(p, p.Analyte))
+		e.Evidence = append(e.Evidence, evidence(p, p.Analyte))
 	}
 	for _, f := range g.doses {
-		e.cite(factEvidence(f, f.Dose.Drug, f.Dose.Status))
+		e.Evidence = append(e.Evidence, factEvidence(f, f.Dose.Drug, f.Dose.Status))
 	}
 	candidate := t.Criterion.Candidate != "" || g.grade.Min == 0
 	if e.worst == nil || g.worseThan(e.worst, t.Criterion.Direction) {
@@ -331,13 +355,6 @@ func (g *graded) worseThan(o *graded, direction string) bool {
 	}
 	d := g.value.Low.Cmp(o.value.Low)
 	return direction == "low" && d < 0 || direction == "high" && d > 0
-}
-
-// cite adds evidence, once.
-func (e *episode) cite(v Evidence) {
-	if !slices.Contains(e.Evidence, v) {
-		e.Evidence = append(e.Evidence, v)
-	}
 }
 
 // onTreatment reports whether a result counts as of the treatment: at or after its first dose, and not longer after the last than the protocol says.
@@ -388,6 +405,7 @@ func (c *Case) close(t *protocol.Term, e *episode, end time.Time) {
 		worst += "; " + t.Criterion.Candidate
 	}
 	slices.SortStableFunc(f.Evidence, func(a, b Evidence) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Ref, b.Ref)) })
+	f.Evidence = slices.Compact(f.Evidence) // two instants may rest on one record
 	f.Message = fmt.Sprintf("%s%s: worst %s. Review.", what, c.dayText(f.Onset), worst)
 	c.report(f)
 }
@@ -415,55 +433,58 @@ func (c *Case) dayText(t time.Time) string {
 	return ""
 }
 
-// ungradedResult is a result of which some term cannot say a grade.
-type ungradedResult struct {
+// verdict is a result with what the monitored terms make of it.
+type verdict struct {
 	at    time.Time
 	point timeline.Point
-	why   []string
-	no    bool // a grade is missing
-	toxic bool // some term gives it a grade of at least 1
+	why   []string // why some term has no grade for it
+	no    bool     // some term has none
+	toxic bool     // some term gives it a grade of at least 1
 }
 
 // unsaid reports whether it should be told that a grade is missing. A sodium that is low enough for a grade is not asked whether it is too high.
-func (u *ungradedResult) unsaid() bool { return u.no && !u.toxic }
+func (v *verdict) unsaid() bool { return v.no && !v.toxic }
 
-// ungraded notes whether a result has no grade for a term, and returns no.
-func (c *Case) ungraded(t *protocol.Term, g *graded, no bool) bool {
-	if len(g.points) == 0 {
-		return no
-	}
-	p := g.points[0]
-	list := c.unsaid[p.Analyte]
-	i, found := slices.BinarySearchFunc(list, g, func(u ungradedResult, g *graded) int {
-		return cmp.Or(u.at.Compare(g.at), u.point.Fact.Ref.Compare(g.points[0].Fact.Ref))
-	})
-	if !found {
-		if c.unsaid == nil {
-			c.unsaid = map[string][]ungradedResult{}
+// verdicts collects what all terms make of the results of one analyte, in clinical time.
+func verdicts(all []termSeries, analyte string) []verdict {
+	var list []verdict
+	for _, s := range all {
+		for i := range s.gs {
+			g := &s.gs[i]
+			if len(g.points) == 0 || g.points[0].Analyte != analyte {
+				continue
+			}
+			at, found := slices.BinarySearchFunc(list, g, func(v verdict, g *graded) int {
+				return cmp.Or(v.at.Compare(g.at), v.point.Fact.Ref.Compare(g.points[0].Fact.Ref))
+			})
+			if !found {
+				list = slices.Insert(list, at, verdict{at: g.at, point: g.points[0]})
+			}
+			v := &list[at]
+			if !g.unsaid() {
+				v.toxic = v.toxic || g.grade.Min > 0
+				continue
+			}
+			why := string(g.grade.Why)
+			if g.grade.Why == ctcae.ByComparator {
+				why = fmt.Sprintf("the comparator leaves grades 0 to %d of %s", g.grade.Max, s.term.Criterion.Term)
+			}
+			v.no = true
+			if !slices.Contains(v.why, why) {
+				v.why = append(v.why, why)
+			}
 		}
-		list = slices.Insert(list, i, ungradedResult{at: g.at, point: p})
-		c.unsaid[p.Analyte] = list
 	}
-	if !no {
-		list[i].toxic = list[i].toxic || g.grade.Min > 0
-		return false
-	}
-	why := string(g.grade.Why)
-	if g.grade.Why == ctcae.ByComparator {
-		why = fmt.Sprintf("the comparator leaves grades 0 to %d of %s", g.grade.Max, t.Criterion.Term)
-	}
-	u := &list[i]
-	u.no = true
-	if !slices.Contains(u.why, why) {
-		u.why = append(u.why, why)
-	}
-	return true
+	return list
 }
 
 // reportUngraded reports runs of results of one analyte that have no grade in some term: one finding a run, which ends with the next result that has all.
-func (c *Case) reportUngraded() {
+func (c *Case) reportUngraded(all []termSeries, missing map[string]bool) {
 	for _, analyte := range c.Timeline.Analytes() {
-		list := c.unsaid[analyte]
+		if !missing[analyte] {
+			continue
+		}
+		list := verdicts(all, analyte)
 		for i := 0; i < len(list); i++ {
 			if !list[i].unsaid() {
 				continue

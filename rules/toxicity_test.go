@@ -464,7 +464,8 @@ func TestTermsOfSeveralReadings(t *testing.T) {
 		{"100 is not above 100", `sinus-tachycardia, episodeGap: PT24H, threshold: { value: "100", unit: /min }`, "5.0", func(c *chart) { c.lab(timeline.HeartRate, "100", "d1 06:00", "") }, nil},
 		{"saturation below 88 is grade 2 or 3", "hypoxia, episodeGap: PT24H", "5.0", func(c *chart) { c.lab(timeline.SpO2, "87", "d1 06:00", "") }, []string{"hypoxia resolved ?3 02-17T06:00 → 02-18T06:00 review"}},
 		{"88 is not below 88", "hypoxia, episodeGap: PT24H", "5.0", func(c *chart) { c.lab(timeline.SpO2, "88", "d1 06:00", "") }, nil},
-		{"6.0 grades below normal", "hypoxia, episodeGap: PT24H", "6.0", func(c *chart) { c.lab(timeline.SpO2, "91", "d1 06:00", "95..") }, []string{"hypoxia resolved ?1 02-17T06:00 → 02-18T06:00 review"}},
+		{"6.0 grades below normal", "hypoxia, episodeGap: PT24H", "6.0", func(c *chart) { c.lab(timeline.SpO2, "91", "d1 06:00", "95..") }, []string{"hypoxia resolved g1 02-17T06:00 → 02-18T06:00"}},
+		{"6.0 with a saturation below 88 leaves grade 1 to 3", "hypoxia, episodeGap: PT24H", "6.0", func(c *chart) { c.lab(timeline.SpO2, "87", "d1 06:00", "95..") }, []string{"hypoxia resolved g1-3 02-17T06:00 → 02-18T06:00 review"}},
 
 		{"less than 80 mL in one shift", "urine-output-decreased", "5.0", func(c *chart) { c.urine("79", "d1 00:00", 8) }, []string{"urine-output-decreased open ?3 02-17T08:00 review"}},
 		{"80 mL is enough", "urine-output-decreased", "5.0", func(c *chart) { c.urine("80", "d1 00:00", 8) }, nil},

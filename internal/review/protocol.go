@@ -33,6 +33,7 @@ var (
 		{"afterOffStudy", "Graded after the end of the study", "expectations stop at once"},
 		{"emergentFor", "Treatment-emergent", "up to so long after the last dose of a treatment"},
 		{"futureTolerance", "Clinical time after receipt", "further than this is a charting error: the fact is not used"},
+		{"medicationWait", "Waiting for a Medication", "for so long an administration may wait for the Medication that says what was given, before it is reported"},
 	}
 	regimenFields = []field{
 		{"drug", "Drug", ""},
@@ -49,6 +50,12 @@ var (
 		{"course", "Course", "so long after the first given dose the course is over"},
 		{"firstDay", "First day", "study day; one dose a site-local calendar day"},
 		{"lastDay", "Last day", "study day"},
+		{"cite", "Source", ""},
+	}
+	dosingFields = []field{
+		{"weight", "Dosing weight", "the last at or before the first dose of the first of these that was given; fixed for the course"},
+		{"tolerance", "Tolerance, percent", "exactly this is inside; more is too much or too little"},
+		{"unitSlip", "Slip of the unit", "a dose so many times too large or too small is taken for one"},
 		{"cite", "Source", ""},
 	}
 	feverFields = []field{
@@ -76,6 +83,7 @@ func explain(p *protocol.Protocol) *document {
 	}
 	arms(d, p)
 	schedule(d, p)
+	dosing(d, p)
 	notGiven(d, p)
 	holds(d, p)
 	toxicity(d, p)
@@ -225,6 +233,25 @@ func dueTable(r *protocol.Regimen) (t table, more int) {
 	return t, more
 }
 
+func dosing(d *document, p *protocol.Protocol) {
+	d.add(heading{2, "What a dose should have been"})
+	if p.Dosing == nil {
+		d.add(paragraph{text: "The block " + code("dosing") + " is not there: amounts and routes of doses are not compared with the plan."})
+		return
+	}
+	d.add(table{"facts", []string{"parameter", "value", "meaning"}, rows(p.Dosing, dosingFields)})
+	if len(p.Dosing.Strengths) == 0 {
+		d.add(paragraph{text: "No strength of a product: an amount is compared only where it is charted in the unit of the plan."})
+		return
+	}
+	t := table{"strengths", []string{"drug", "so much of the product", "is", "source"}, nil}
+	for i := range p.Dosing.Strengths {
+		s := &p.Dosing.Strengths[i]
+		t.rows = append(t.rows, []string{code(s.Drug), quantity(s.Of), quantity(s.Is), plain(s.Cite)})
+	}
+	d.add(t)
+}
+
 func notGiven(d *document, p *protocol.Protocol) {
 	n := p.NotGiven
 	d.add(heading{2, "Doses that are not given"}, table{"facts", []string{"what", "reason of the record", "rule"}, [][]string{
@@ -251,12 +278,17 @@ func holds(d *document, p *protocol.Protocol) {
 		d.add(paragraph{text: "No criterion: every dose that is held is a query."})
 		return
 	}
-	t := table{"holds", []string{"criterion", "relative", "absolute", "looks back", "source"}, nil}
+	t := table{"holds", []string{"criterion", "of doses of", "relative", "absolute", "looks back", "source"}, nil}
 	for i := range p.Holds {
 		h := &p.Holds[i]
-		t.rows = append(t.rows, []string{plain(h.Title) + " " + code(h.ID), limits(h.Relative), limits(h.Absolute), span(h.Lookback), plain(h.Cite)})
+		back := span(h.Lookback)
+		if h.SincePrevious {
+			back += ", no further than the dose before"
+		}
+		t.rows = append(t.rows, []string{plain(h.Title) + " " + code(h.ID), strings.Join(codeList(h.Drugs), ", "), limits(h.Relative), limits(h.Absolute), back, plain(h.Cite)})
 	}
-	d.add(t, paragraph{soft: true, text: "The last value before the dose within the look-back decides. Values are never converted between mass and moles: each has a limit of its own."})
+	d.add(t, paragraph{soft: true, text: "The last value before the dose within the look-back decides. Values are never converted between mass and moles: each has a limit of its own. A dose that is given although a criterion stood is " +
+		code("dev.dosed-despite-hold") + ": important with an absolute criterion or three relative ones, else minor."})
 }
 
 func limits(l *protocol.Limits) string {
@@ -264,9 +296,13 @@ func limits(l *protocol.Limits) string {
 		return "–"
 	}
 	var parts []string
-	for _, x := range l.AtLeast {
-		parts = append(parts, fmt.Sprintf("%s ≥ %s %s", code(x.Analyte), number(x.Value), plain(x.Unit)))
-	}
+	l.Each(func(comparison, _ string, _ int, x *protocol.Limit) {
+		limit := number(x.Value) + " " + plain(x.Unit)
+		if x.Of != "" {
+			limit = number(x.Value) + " × " + plain(x.Of+" "+x.Unit)
+		}
+		parts = append(parts, code(x.Analyte)+" "+strings.NewReplacer(">=", "≥", "<=", "≤").Replace(comparison)+" "+strings.TrimSpace(limit))
+	})
 	return plain(l.Label) + ": " + strings.Join(parts, " or ")
 }
 

@@ -60,6 +60,44 @@ func holdNames(p *protocol.Protocol) (string, string) {
 	return or(strings.Join(names, ", "), "no criterion"), ""
 }
 
+// dosed are the parameters of a rule that needs the block dosing.
+func dosed(text func(*protocol.Protocol) string) func(*protocol.Protocol) (string, string) {
+	return func(p *protocol.Protocol) (string, string) {
+		switch {
+		case p.Dosing == nil:
+			return "", "no block dosing"
+		case len(p.Regimens) == 0:
+			return "", "no regimen"
+		}
+		return text(p), ""
+	}
+}
+
+// amounts are the planned doses and the tolerance.
+func amounts(p *protocol.Protocol) (text, idle string) {
+	return dosed(func(p *protocol.Protocol) string {
+		var parts []string
+		for i := range p.Regimens {
+			if r := &p.Regimens[i]; r.Dose != nil {
+				parts = append(parts, code(r.Arm+"/"+r.ID)+" "+quantity(*r.Dose))
+			}
+		}
+		return or(strings.Join(parts, "; "), "no regimen has a dose") + "; ± " + number(p.Dosing.Tolerance) + " %"
+	})(p)
+}
+
+func routes(p *protocol.Protocol) string {
+	var parts []string
+	for i := range p.Regimens {
+		if r := &p.Regimens[i]; r.Route != "" {
+			parts = append(parts, code(r.Arm+"/"+r.ID)+" "+plain(r.Route))
+		}
+	}
+	return or(strings.Join(parts, "; "), "no regimen has a route")
+}
+
+func citeOfDosing(p *protocol.Protocol) string { return plain(p.Dosing.Cite) }
+
 // ruleTexts are the rules but for the graded terms, which have a table of their own. TestEveryRuleIsExplained holds them to rules.All.
 var ruleTexts = []ruleText{
 	{
@@ -104,6 +142,27 @@ var ruleTexts = []ruleText{
 		},
 		func(p *protocol.Protocol) string { return plain(p.NotGiven.Cite) },
 	},
+	{"dev.dose-over", "more given than planned: above the tolerance, or a dose beyond the ceiling of the course", "important", amounts, citeOfDosing},
+	{"dev.dose-wrong", "less given than planned, below the tolerance; or an amount that looks like a slip of the unit", "important", func(p *protocol.Protocol) (string, string) {
+		text, idle := amounts(p)
+		if idle == "" {
+			text += "; slip from a factor of " + number(p.Dosing.UnitSlip)
+		}
+		return text, idle
+	}, citeOfDosing},
+	{"dev.route-wrong", "given by another route than the regimen's, where both are known", "important", dosed(routes), citesOfRegimens},
+	{"dev.arm-wrong", "a dose of another arm's regimen; reported alone, the assigned arm's doses run on", "important", func(p *protocol.Protocol) (string, string) {
+		if len(p.Arms) < 2 {
+			return "", "one arm"
+		}
+		return dosed(func(*protocol.Protocol) string { return "drug, amount and route of each arm's regimens" })(p)
+	}, citesOfRegimens},
+	{"dev.dosed-despite-hold", "given although a criterion for holding the dose stood", "important with an absolute criterion or three relative ones, else minor", func(p *protocol.Protocol) (string, string) {
+		if len(p.Holds) == 0 {
+			return "", "no criterion"
+		}
+		return holdNames(p)
+	}, citesOfHolds},
 	{"dev.dose-held-unsupported", "not given, and the data show no criterion for holding it", "query", holdNames, citesOfHolds},
 	{"log.dose-held", "not given, and a criterion supports it: no deviation", "none", func(p *protocol.Protocol) (string, string) {
 		if len(p.Holds) == 0 {
@@ -116,8 +175,8 @@ var ruleTexts = []ruleText{
 		func(p *protocol.Protocol) (string, string) {
 			return "further than " + span(p.FutureTolerance) + " after receipt", ""
 		}, fixed("design default")},
-	{"data.ungradable", "a result of a monitored term that has no grade and may hide one", "", func(p *protocol.Protocol) (string, string) {
-		return plural(len(p.Normal), "limit of normal of the site", "limits of normal of the site"), ""
+	{"data.ungradable", "a result of a monitored term that has no grade and may hide one; doses by weight of a patient without a weight; administrations whose Medication has not come", "", func(p *protocol.Protocol) (string, string) {
+		return plural(len(p.Normal), "limit of normal of the site", "limits of normal of the site") + "; Medications " + span(p.MedicationWait) + " after receipt", ""
 	}, fixed("design default")},
 	{"data.timing-unknown", "a date without a time where hours matter", "", always("–"), fixed("design default")},
 	{"data.possible-duplicate", "two records that may be of one dose", "", always("–"), fixed("design default")},
