@@ -364,6 +364,15 @@ func limitChanges(a, b *ctcae.Criterion) []LimitChange {
 			baseline string
 			old, new []ctcae.Step
 		}{{"", x.Steps, y.Steps}, {"high", x.IfHigh, y.IfHigh}, {"low", x.IfLow, y.IfLow}, {"above ULN", x.IfAboveULN, y.IfAboveULN}} {
+			if l.old == nil && l.new == nil {
+				continue
+			}
+			if l.old == nil {
+				l.old = x.Steps // without steps of its own an abnormal baseline is like any other
+			}
+			if l.new == nil {
+				l.new = y.Steps
+			}
 			for grade := 1; grade <= 4; grade++ {
 				if s, t := stepTexts(l.old, grade), stepTexts(l.new, grade); s != t {
 					changes = append(changes, LimitChange{analyte, l.baseline, grade, s, t})
