@@ -28,7 +28,7 @@ func BenchmarkDecode(b *testing.B) {
 		want       fhir.Kind
 	}{
 		{"relevant", chartedObservation, fhir.Accepted},
-		{"notRelevant", with(chartedObservation, "751-8", "718-7"), fhir.NotRelevant},
+		{"notRelevant", with(chartedObservation, "751-8", "1863-0"), fhir.NotRelevant},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			d := newDecoder(b)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/trialwatch/trialwatch/rules/timeline"
+	"github.com/trialwatch/trialwatch/rules/unit"
 )
 
 //go:embed codes.yaml
@@ -18,7 +18,8 @@ var codesYAML []byte
 // concepts finds names by code and by word.
 type concepts struct {
 	byCode  map[coding]string
-	drugs   []words // drugs and procedures
+	either  map[coding]bool // codes that name a quantity without saying whether it is a mass or moles
+	drugs   []words         // drugs and procedures
 	routes  map[coding]string
 	routeBy []words
 }
@@ -26,14 +27,20 @@ type concepts struct {
 type coding struct{ system, code string }
 
 type words struct {
-	name          string
-	texts, except []string
+	name                  string
+	texts, starts, except []string
 }
 
-// measured are the concepts of Observations; the others are drugs and procedures.
-var measured = map[string]bool{
-	timeline.Neutrophils: true, timeline.Segs: true, timeline.Bands: true, timeline.NeutrophilsPercent: true, timeline.SegsPercent: true,
-	timeline.BandsPercent: true, timeline.Leukocytes: true, timeline.Temperature: true, timeline.CreatinineMass: true, timeline.CreatinineMolar: true,
+// measured reports whether a concept is one of Observations; the others are drugs and procedures.
+func measured(name string) bool {
+	_, ok := unit.Of(name)
+	return ok
+}
+
+// siblings reports whether two concepts are one quantity as a mass and in moles.
+func siblings(a, b string) bool {
+	f, ok := unit.Of(a)
+	return ok && f.Sibling != "" && f.Sibling == b
 }
 
 func newConcepts(more []Concept) (*concepts, error) {
@@ -44,14 +51,19 @@ func newConcepts(more []Concept) (*concepts, error) {
 	if err := yaml.UnmarshalWithOptions(codesYAML, &shipped, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("fhir: codes.yaml: %w", err)
 	}
-	c := &concepts{byCode: map[coding]string{}, routes: map[coding]string{}}
+	c := &concepts{byCode: map[coding]string{}, either: map[coding]bool{}, routes: map[coding]string{}}
 	add := func(to map[coding]string, concept Concept) error {
 		for _, code := range concept.Codes {
 			system, value, ok := strings.Cut(code, "|")
 			if !ok || system == "" || value == "" {
 				return fmt.Errorf("fhir: concept %s: %q is not system|code", concept.Name, code)
 			}
-			to[coding{system, value}] = concept.Name
+			key := coding{system, value}
+			if siblings(to[key], concept.Name) {
+				c.either[key] = true
+				continue
+			}
+			to[key] = concept.Name
 		}
 		return nil
 	}
@@ -59,33 +71,47 @@ func newConcepts(more []Concept) (*concepts, error) {
 		if err := add(c.byCode, concept); err != nil {
 			return nil, err
 		}
-		if len(concept.Texts) > 0 && !measured[concept.Name] {
-			c.drugs = append(c.drugs, words{concept.Name, concept.Texts, concept.Except})
+		if len(concept.Texts)+len(concept.Starts) > 0 && !measured(concept.Name) {
+			c.drugs = append(c.drugs, words{concept.Name, concept.Texts, concept.Starts, concept.Except})
 		}
 	}
 	for _, route := range shipped.Routes {
 		if err := add(c.routes, route); err != nil {
 			return nil, err
 		}
-		c.routeBy = append(c.routeBy, words{route.Name, route.Texts, nil})
+		c.routeBy = append(c.routeBy, words{name: route.Name, texts: route.Texts})
 	}
 	return c, nil
 }
 
-// analyte finds what a code measures, "" if it is nothing that we know.
-func (c *concepts) analyte(code *codeable) string {
+// measurand is what a code measures.
+type measurand struct {
+	analyte string // "" for nothing that is read
+	code    string // that said so
+	// either: the codings name the sibling too, so no unit of the two contradicts them.
+	either bool
+}
+
+// analyte finds what a code measures: the first of its codings that we know.
+func (c *concepts) analyte(code *codeable) (m measurand) {
 	for _, k := range code.Coding {
-		if name := c.byCode[coding{k.System, k.Code}]; measured[name] {
-			return name
+		key := coding{k.System, k.Code}
+		name := c.byCode[key]
+		switch {
+		case !measured(name):
+		case m.analyte == "":
+			m = measurand{name, k.Code, c.either[key]}
+		case siblings(m.analyte, name):
+			m.either = true
 		}
 	}
-	return ""
+	return m
 }
 
 // drug finds a drug or procedure by code, else by word.
 func (c *concepts) drug(code *codeable) string {
 	for _, k := range code.Coding {
-		if name := c.byCode[coding{k.System, k.Code}]; name != "" && !measured[name] {
+		if name := c.byCode[coding{k.System, k.Code}]; name != "" && !measured(name) {
 			return name
 		}
 	}
@@ -124,10 +150,10 @@ func (k *codeable) byWord(list []words) string {
 		}
 		text = strings.ToLower(text)
 		for _, w := range list {
-			for _, t := range w.texts {
-				if hasWords(text, t) && !slices.ContainsFunc(w.except, func(e string) bool { return hasWords(text, e) }) {
-					return w.name
-				}
+			named := slices.ContainsFunc(w.texts, func(t string) bool { return hasWords(text, t) }) ||
+				slices.ContainsFunc(w.starts, func(t string) bool { return strings.HasPrefix(text, t) && hasWords(text[:min(len(text), len(t)+1)], t) })
+			if named && !slices.ContainsFunc(w.except, func(e string) bool { return hasWords(text, e) }) {
+				return w.name
 			}
 		}
 	}

@@ -91,7 +91,7 @@ func (d *Decoder) resource(m Message, doc *document, raw []byte, entry int, r *r
 
 // judge turns a resource of a type that rules read into a fact, or says that no rule reads it.
 func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, relevant bool, p *problem) {
-	var analytes []string
+	var analytes []measurand
 	drug := ""
 	switch h.ref.Type {
 	case "Observation":

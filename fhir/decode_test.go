@@ -171,12 +171,12 @@ var observationRows = []row{
 	{"no status", with(observation, `"status":"final",`, ""), "dead letter invalid-code" + markO1},
 	{"status no string", with(observation, `"final"`, "1"), "dead letter invalid-code" + markO1},
 
-	{"a code that nothing reads", with(observation, "751-8", "718-7"), "not relevant"},
+	{"a code that nothing reads", with(observation, "751-8", "1863-0"), "not relevant"},
 	{"the code of another system", with(observation, "http://loinc.org", "urn:local"), "not relevant"},
 	{"words are no analyte", with(observation, `{"coding":[{"system":"http://loinc.org","code":"751-8"}]}`, `{"text":"Neutrophils"}`), "not relevant"},
 	{"one of several codings", with(observation, `[{"system"`, `[{"system":"urn:local","code":"ANC"},{"system"`), anc045},
 	{"a percentage is not a count", with(observation, "751-8", "770-8", "0.45", "45", "10*3/uL", "%"), with(anc045, "neutrophils=9/20", "neutrophils-percent=45")},
-	{"nothing reads it, so nothing is wrong with it", with(observation, "751-8", "718-7", "final", "Final", "-06:00", ""), "not relevant"},
+	{"nothing reads it, so nothing is wrong with it", with(observation, "751-8", "1863-0", "final", "Final", "-06:00", ""), "not relevant"},
 
 	{"date only is the day of the site", with(observation, "2026-02-20T06:00:00-06:00", "2026-02-20"), `fact of "Patient/p1" on 2026-02-20 from 2026-02-20T06:00:00Z neutrophils=9/20`},
 	{"zone Z", with(observation, "06:00:00-06:00", "12:00:00Z"), anc045},
@@ -228,15 +228,17 @@ var observationRows = []row{
 	{"too many digits", with(observation, "0.45", "0.45000000000000000000000000000000001"), with(anc045, "=9/20", "!value-range")},
 	{"two values", add(observation, `"valueString":"0.45"`), "dead letter invalid-resource" + markO1},
 	{"limits of normal", add(observation, `"referenceRange":[{"low":{"value":1500,"unit":"/uL"},"high":{"value":8}}]`), anc045 + " normal 3/2..8"},
-	{"limits for some people only", add(observation, `"referenceRange":[{"low":{"value":1.5},"appliesTo":[{"text":"men"}]}]`), anc045},
+	{"limits that the laboratory chose for the patient", add(observation, `"referenceRange":[{"low":{"value":1.5},"appliesTo":[{"text":"men"}]}]`), anc045 + " normal 3/2..<nil>"},
 	{"two limits of normal", add(observation, `"referenceRange":[{"low":{"value":1.5}},{"low":{"value":1.8}}]`), anc045},
 	{"limits upside down", add(observation, `"referenceRange":[{"low":{"value":8},"high":{"value":1.5}}]`), anc045},
 	{"limits of another kind", add(observation, `"referenceRange":[{"low":{"value":0.2},"type":{"coding":[{"code":"critical"}]}}]`), anc045},
+	{"interpretation that is none", add(observation, `"interpretation":"high"`), "dead letter invalid-resource" + markO1},
+	{"modifierExtension of the interpretation", add(observation, `"interpretation":[{"text":"high","modifierExtension":[{"url":"urn:x"}]}]`), "dead letter unknown-modifier" + markO1},
 	{"specimen", add(observation, `"specimen":{"reference":"Specimen/s1"}`), anc045 + " specimen Specimen/s1"},
 
 	{
 		"components", with(observation, `"valueQuantity":{"value":0.45,"system":"http://unitsofmeasure.org","code":"10*3/uL"}`,
-			`"component":[{"code":{"coding":[{"system":"http://loinc.org","code":"718-7"}]},"valueQuantity":{"value":9}},`+
+			`"component":[{"code":{"coding":[{"system":"http://loinc.org","code":"1863-0"}]},"valueQuantity":{"value":9}},`+
 				`{"code":{"coding":[{"system":"http://loinc.org","code":"6690-2"}]},"valueQuantity":{"value":1.2,"unit":"K/uL"}},`+
 				`{"code":{"coding":[{"system":"http://loinc.org","code":"770-8"}]},"dataAbsentReason":{"text":"clotted"}}]`, "751-8", "58410-2"),
 		`fact of "Patient/p1" at 2026-02-20T12:00:00Z leukocytes=6/5 neutrophils-percent!value-absent`,
@@ -257,11 +259,11 @@ var observationRows = []row{
 	{"the word modifierExtension", with(observation, `"system":"http://unitsofmeasure.org"`, `"unit":"modifierExtension"`), anc045},
 	{"implicitRules", add(observation, `"implicitRules":"urn:rules"`), "dead letter implicit-rules" + markO1},
 	{"R5 in an Observation", add(observation, `"triggeredBy":[]`), "dead letter r5" + markO1},
-	{"R5 in an Observation that nothing reads", add(with(observation, "751-8", "718-7"), `"bodyStructure":{"reference":"BodyStructure/1"}`), "not relevant"},
+	{"R5 in an Observation that nothing reads", add(with(observation, "751-8", "1863-0"), `"bodyStructure":{"reference":"BodyStructure/1"}`), "not relevant"},
 
 	{"a void need not validate otherwise", `{"resourceType":"Observation","id":"o1","status":"entered-in-error","colour":1,"effectiveDateTime":"soon","modifierExtension":[{}]}`, `void Observation/o1 of ""`},
 	{"a void whose code was blanked", with(observation, "final", "entered-in-error", `{"coding":[{"system":"http://loinc.org","code":"751-8"}]}`, `{"text":"removed"}`), `void Observation/o1 of "Patient/p1"`},
-	{"a void of what nothing reads", with(observation, "final", "entered-in-error", "751-8", "718-7"), "not relevant"},
+	{"a void of what nothing reads", with(observation, "final", "entered-in-error", "751-8", "1863-0"), "not relevant"},
 	{"a void without an id", with(observation, "final", "entered-in-error", `"id":"o1",`, ""), "dead letter no-id"},
 }
 
@@ -299,6 +301,12 @@ var medicationRows = []row{
 		`"contained":[{"resourceType":"Medication","id":"d","code":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}}]`), il2 + "completed 600000 [iU]/kg IV"},
 	{"contained Medication, by ingredient", add(with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"#d"}`),
 		`"contained":[{"resourceType":"Medication","id":"#d","ingredient":[{"itemCodeableConcept":{"text":"water"}},{"itemCodeableConcept":{"text":"aldesleukin"}}]}]`), il2 + "completed 600000 [iU]/kg IV"},
+	{"vasopressor dissolved in saline", add(with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"#d"}`, `600000,"unit":"IU/kg"`, `4,"unit":"mg"`),
+		`"contained":[{"resourceType":"Medication","id":"d","ingredient":[{"itemCodeableConcept":{"text":"sodium chloride 0.9%"}},{"itemCodeableConcept":{"text":"norepinephrine"}}]}]`), with(il2, "aldesleukin", "vasopressor") + "completed 4 mg IV"},
+	{"another drug dissolved in saline is no crystalloid", add(with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"#d"}`),
+		`"contained":[{"resourceType":"Medication","id":"d","ingredient":[{"itemCodeableConcept":{"text":"sodium chloride 0.9%"}},{"itemCodeableConcept":{"text":"vancomycin"}}]}]`), "not relevant"},
+	{"saline alone", add(with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"#d"}`, `600000,"unit":"IU/kg"`, `500,"unit":"mL"`),
+		`"contained":[{"resourceType":"Medication","id":"d","ingredient":[{"itemCodeableConcept":{"text":"sodium chloride 0.9%"}}]}]`), with(il2, "aldesleukin", "crystalloid") + "completed 500 mL IV"},
 	{"contained Medication of another drug", add(with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"#d"}`),
 		`"contained":[{"resourceType":"Medication","id":"d","code":{"text":"ibuprofen"}}]`), "not relevant"},
 	{"a Medication elsewhere, by its display", with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"Medication/9","display":"Aldesleukin 18 MIU"}`), il2 + "completed 600000 [iU]/kg IV"},
@@ -422,7 +430,7 @@ var jsonRows = []row{
 	{"a key twice", add(observation, `"status":"final"`), "dead letter duplicate-key"},
 	{"a key twice within", with(observation, `"value":0.45`, `"value":45,"value":0.45`), "dead letter duplicate-key"},
 	{"a key twice, once escaped", add(observation, `"st\u0061tus":"entered-in-error"`), "dead letter duplicate-key"},
-	{"a key twice in what nothing reads", with(observation, "751-8", "718-7", `"value":0.45`, `"value":45,"value":0.45`), "dead letter duplicate-key"},
+	{"a key twice in what nothing reads", with(observation, "751-8", "1863-0", `"value":0.45`, `"value":45,"value":0.45`), "dead letter duplicate-key"},
 	{"an escaped name", with(observation, `"status"`, `"st\u0061tus"`), "dead letter bad-name"},
 	{"Status", with(observation, `"status"`, `"Status"`), "dead letter bad-name"},
 	{"STATUS beside status", add(observation, `"STATUS":"entered-in-error"`), "dead letter bad-name"},

@@ -2,6 +2,7 @@ package fhir_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -9,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/trialwatch/trialwatch/fhir"
+	"github.com/trialwatch/trialwatch/rules/decimal"
+	"github.com/trialwatch/trialwatch/rules/timeline"
+	"github.com/trialwatch/trialwatch/rules/unit"
 )
 
 func feedsPage(t *testing.T) string {
@@ -55,6 +59,92 @@ func TestFeedsPageIsComplete(t *testing.T) {
 			t.Errorf("docs/feeds.md has no code %s", code)
 		}
 	}
+	// The words of drugs by which something is known, and what makes them something else, are too many for the page: it names the concept.
+	for _, name := range constants(t, "codes.yaml", `(?m)^  - name: ([a-z0-9-]+)`) {
+		if _, measured := unit.Of(name); !measured && name != timeline.TIL && !strings.Contains(page, "| "+name+" |") {
+			t.Errorf("docs/feeds.md has no row for %s", name)
+		}
+	}
+}
+
+// rowsOf are the cells of a table of the page, without its head.
+func rowsOf(t *testing.T, page, head string) [][]string {
+	t.Helper()
+	_, table, ok := strings.Cut(page, "\n"+head+"\n")
+	if !ok {
+		t.Fatalf("docs/feeds.md has no table %s", head)
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	var rows [][]string
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		if !strings.HasPrefix(cells[0], "---") {
+			rows = append(rows, cells)
+		}
+	}
+	return rows
+}
+
+var quoted = regexp.MustCompile("`([^`]+)`")
+
+// ticked are the words in backticks.
+func ticked(cell string) []string {
+	var words []string
+	for _, m := range quoted.FindAllStringSubmatch(cell, -1) {
+		words = append(words, m[1])
+	}
+	return words
+}
+
+// Every analyte stands on the page with exactly its codes and the range in which it is believed.
+func TestAnalytesOfTheFeedsPage(t *testing.T) {
+	source, err := os.ReadFile("codes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := map[string][]string{}
+	for _, concept := range strings.Split(string(source), "\n  - name: ")[1:] {
+		name := regexp.MustCompile(`^[a-z0-9-]+`).FindString(concept)
+		for _, m := range regexp.MustCompile(`http://loinc\.org\|([0-9-]+)`).FindAllStringSubmatch(concept, -1) {
+			codes[name] = append(codes[name], m[1])
+		}
+	}
+	var shown []string
+	for _, row := range rowsOf(t, feedsPage(t), "| what | analyte | LOINC (`http://loinc.org`) | believed |") {
+		name := ticked(row[1])[0]
+		shown = append(shown, name)
+		f, ok := unit.Of(name)
+		if !ok {
+			t.Errorf("docs/feeds.md has the analyte %s, which there is not", name)
+			continue
+		}
+		want := strings.Join(codes[name], ", ")
+		if name == timeline.ICEScore {
+			want = "none known: the protocol names its own code"
+		}
+		if row[2] != want || want == "" {
+			t.Errorf("docs/feeds.md has for %s the codes %s, codes.yaml %s", name, row[2], want)
+		}
+		var low, top, canonical string
+		if n, err := fmt.Sscanf(row[3], "%s to %s `%s", &low, &top, &canonical); n != 3 || err != nil {
+			t.Errorf("docs/feeds.md says that %s is believed %s", name, row[3])
+			continue
+		}
+		if decimal.Must(low).Cmp(f.Low) != 0 || decimal.Must(top).Cmp(f.Top) != 0 || canonical != f.Canonical+"`" {
+			t.Errorf("docs/feeds.md believes %s %s, the code %s to %s %s", name, row[3], f.Low, f.Top, f.Canonical)
+		}
+	}
+	slices.Sort(shown)
+	var all []string
+	for _, f := range unit.All() {
+		all = append(all, f.Analyte)
+	}
+	if !slices.Equal(shown, all) {
+		t.Errorf("docs/feeds.md shows %v, there are %v", shown, all)
+	}
 }
 
 // Every reason can happen, and the tables show how.
@@ -71,53 +161,62 @@ func TestEveryReasonHasARow(t *testing.T) {
 	}
 }
 
-// Every unit on the page is read as the page says.
+// Every unit of an analyte is on the page, with its factor, and no other.
 func TestUnitsOfTheFeedsPage(t *testing.T) {
 	page := feedsPage(t)
-	for _, tt := range []struct{ row, loinc, value, canonical string }{
-		{"| counts of cells, 10*9/L |", anc, "0.5", "1/2"},
-		{"| counts of cells, a thousandth of that |", anc, "500", "1/2"},
-		{"| percentages |", percent, "50", "50"},
-		{"| temperature |", temp, "", ""},
-		{"| creatinine |", creatMass, "", ""},
-	} {
-		_, row, ok := strings.Cut(page, "\n"+tt.row)
-		if !ok {
-			t.Fatalf("docs/feeds.md has no row %s", tt.row)
+	shown := map[string][]string{}
+	for _, row := range rowsOf(t, page, "| analytes | units |") {
+		if strings.HasPrefix(row[0], "dose") {
+			continue
 		}
-		units, _, _ := strings.Cut(row, "|")
-		found := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(units, -1)
-		if len(found) == 0 {
-			t.Errorf("%s names no unit", tt.row)
-		}
-		for _, m := range found {
-			value := tt.value
-			if value == "" {
-				switch unit := strings.ToLower(m[1]); {
-				case strings.Contains(unit, "f"):
-					value = "100"
-				case unit == "umol/l":
-					value = "141"
-				case unit == "mmol/l":
-					value = "0.141"
-				case unit == "mg/dl":
-					value = "1.6"
-				default:
-					value = "37"
-				}
+		for _, name := range ticked(row[0]) {
+			f, ok := unit.Of(name)
+			if !ok {
+				t.Errorf("docs/feeds.md has the analyte %s, which there is not", name)
+				continue
 			}
-			r := resultOf(t, lab(tt.loinc, quantity(value, m[1], "")))
-			if r.Problem != nil || tt.canonical != "" && r.Value.Value.String() != tt.canonical {
-				t.Errorf("%s %s: got %s, problem %v, want %s", value, m[1], r.Value.Value, r.Problem, tt.canonical)
+			if got := strings.HasSuffix(row[1], ", or none"); got != f.Bare {
+				t.Errorf("docs/feeds.md says that %s needs no unit: %v, the code %v", name, got, f.Bare)
+			}
+			for _, part := range strings.Split(row[1], ";") {
+				want := unit.Scaled(1, 1)
+				factor, _, scaled := strings.Cut(part, ":")
+				if rest, ok := strings.CutPrefix(strings.TrimSpace(factor), "× "); scaled && ok {
+					one, err := want.Canonical(decimal.Must(rest))
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, spelling := range ticked(part) {
+						if u, ok := f.Find(spelling); !ok || u.Factor().Cmp(one) != 0 || !u.Scales() {
+							t.Errorf("docs/feeds.md has %s of %s with %s, the code with %s (%v)", spelling, name, rest, u.Factor(), ok)
+						}
+					}
+				} else if scaled {
+					if got := strings.TrimSpace(factor); got != "(x − 32) × 5/9" || name != timeline.Temperature {
+						t.Errorf("docs/feeds.md has a formula for %s: %s", name, got)
+					}
+				} else {
+					for _, spelling := range ticked(part) {
+						if u, ok := f.Find(spelling); !ok || u != want {
+							t.Errorf("docs/feeds.md has %s of %s as the canonical unit, the code as %+v (%v)", spelling, name, u, ok)
+						}
+					}
+				}
+				shown[name] = append(shown[name], ticked(part)...)
 			}
 		}
 	}
-	for _, unit := range []string{"[iU]", "IU", "U", "unit", "units", "10*6.[iU]", "10*6IU", "MIU", "million units", "10*3.[iU]", "kIU", "mg", "g", "ug", "mcg", "mL", "L"} {
-		if !strings.Contains(page, "`"+unit+"`") {
-			t.Errorf("docs/feeds.md has no unit of dose %s", unit)
+	for _, f := range unit.All() {
+		if got, want := shown[f.Analyte], f.Spellings(); !slices.Equal(got, want) {
+			t.Errorf("docs/feeds.md has for %s the units %v, the code %v", f.Analyte, got, want)
 		}
-		if o := one(t, newDecoder(t), with(administration, "IU/kg", unit)); o.Fact.Dose.Amount == nil {
-			t.Errorf("a dose in %s has no amount", unit)
+	}
+	for _, spelling := range []string{"[iU]", "IU", "U", "unit", "units", "10*6.[iU]", "10*6IU", "MIU", "million units", "10*3.[iU]", "kIU", "mg", "g", "ug", "mcg", "mL", "L"} {
+		if !strings.Contains(page, "`"+spelling+"`") {
+			t.Errorf("docs/feeds.md has no unit of dose %s", spelling)
+		}
+		if o := one(t, newDecoder(t), with(administration, "IU/kg", spelling)); o.Fact.Dose.Amount == nil {
+			t.Errorf("a dose in %s has no amount", spelling)
 		}
 	}
 }

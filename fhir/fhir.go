@@ -39,6 +39,8 @@ type Concept struct {
 	Name  string   `yaml:"name"`
 	Codes []string `yaml:"codes"` // "system|code"
 	Texts []string `yaml:"texts"` // lower-case words, found whole in a text or display; only for drugs and procedures
+	// Starts are as Texts, but only where a text begins with them: what follows other words may be what a drug is dissolved in.
+	Starts []string `yaml:"starts"`
 	// Except are words that make a text one of something else: "interleukin-2 receptor antagonist" is no interleukin-2.
 	Except []string `yaml:"except"`
 }

@@ -46,10 +46,18 @@ func (d *Decoder) containedDrug(m *document) string {
 		Item codeable `json:"itemCodeableConcept"`
 	}
 	parse(m.get("ingredient"), &ingredients)
+	fluid := len(ingredients) > 0
 	for i := range ingredients {
-		if name := d.concepts.drug(&ingredients[i].Item); name != "" {
+		switch name := d.concepts.drug(&ingredients[i].Item); name {
+		case timeline.Crystalloid:
+		case "":
+			fluid = false
+		default:
 			return name
 		}
+	}
+	if fluid { // and nothing else: beside a drug it is what the drug is dissolved in
+		return timeline.Crystalloid
 	}
 	return ""
 }
@@ -98,7 +106,7 @@ func amount(q *dtpb.SimpleQuantity) (*timeline.Quantity, string) {
 	if p != nil {
 		return nil, ""
 	}
-	if n, err = u.canonical(n); err != nil {
+	if n, err = u.Canonical(n); err != nil {
 		return nil, ""
 	}
 	return &timeline.Quantity{Value: n, Text: digits(q.GetValue().GetValue()), Unit: safeUnit(sent)}, dimension

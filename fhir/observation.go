@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"fmt"
+	"strconv"
 	"unicode"
 
 	codespb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/codes_go_proto"
@@ -9,39 +11,50 @@ import (
 
 	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/timeline"
+	"github.com/trialwatch/trialwatch/rules/unit"
 )
 
 // analytes finds what an Observation measures: its own code, and each component's. The slice runs along the components, the first entry is
 // the Observation's own.
-func (d *Decoder) analytes(h *head) (names []string, any bool) {
+func (d *Decoder) analytes(h *head) (list []measurand, any bool) {
 	var code codeable
 	parse(h.doc.get("code"), &code)
-	names = append(names, d.read(d.concepts.analyte(&code)))
-	any = names[0] != ""
+	list = append(list, d.measurand(&code))
+	any = list[0].analyte != ""
 	if raw := h.doc.get("component"); raw != nil {
 		var components []struct {
 			Code codeable `json:"code"`
 		}
 		parse(raw, &components)
 		for i := range components {
-			n := d.read(d.concepts.analyte(&components[i].Code))
-			names = append(names, n)
-			any = any || n != ""
+			m := d.measurand(&components[i].Code)
+			list = append(list, m)
+			any = any || m.analyte != ""
 		}
 	}
-	return names, any
+	return list, any
 }
 
-// read returns a concept if some protocol reads it, else "". Creatinine is one thing in two families of units.
+// measurand is what a code measures, if some protocol reads it.
+func (d *Decoder) measurand(code *codeable) measurand {
+	m := d.concepts.analyte(code)
+	m.analyte = d.read(m.analyte)
+	return m
+}
+
+// read returns a concept if some protocol reads it, else "". Siblings are one quantity, and the unit is yet to say which of them is meant.
 func (d *Decoder) read(concept string) string {
-	if concept == "" || d.cfg.Reads == nil || d.cfg.Reads[concept] || sibling[concept] != "" && d.cfg.Reads[sibling[concept]] {
+	if concept == "" || d.cfg.Reads == nil || d.cfg.Reads[concept] {
+		return concept
+	}
+	if f, ok := unit.Of(concept); ok && f.Sibling != "" && d.cfg.Reads[f.Sibling] {
 		return concept
 	}
 	return ""
 }
 
 // observation turns an Observation into a fact.
-func (d *Decoder) observation(h *head, names []string, f *timeline.Fact) *problem {
+func (d *Decoder) observation(h *head, list []measurand, f *timeline.Fact) *problem {
 	var p *problem
 	if f.At, f.End, p = h.span("effective", d.cfg.Zone); p != nil {
 		return p
@@ -60,53 +73,67 @@ func (d *Decoder) observation(h *head, names []string, f *timeline.Fact) *proble
 			specimen = ref.Identifier.System + "|" + ref.Identifier.Value
 		}
 	}
-	add := func(name string, r timeline.Result) {
+	add := func(r timeline.Result) {
 		r.Specimen = specimen
-		if r.Analyte == "" {
-			r.Analyte = name
-		}
 		if h.status == "unknown" {
-			r.Problem = &timeline.Problem{Reason: timeline.ProblemStatusUnknown}
+			r.Problem, r.Doubt = &timeline.Problem{Reason: timeline.ProblemStatusUnknown}, nil
 		}
 		f.Results = append(f.Results, r)
 	}
-	if names[0] != "" && (o.GetValue() != nil || len(o.GetComponent()) == 0) {
-		add(names[0], result(names[0], o.GetValue().GetQuantity(), o.GetValue() != nil, o.GetReferenceRange()))
+	if list[0].analyte != "" && (o.GetValue() != nil || len(o.GetComponent()) == 0) {
+		add(result(list[0], &reading{o.GetValue().GetQuantity(), o.GetValue().GetInteger(), o.GetValue() != nil, o.GetReferenceRange(), o.GetInterpretation()}))
 	}
 	for i, c := range o.GetComponent() {
-		if i+1 < len(names) && names[i+1] != "" {
-			add(names[i+1], result(names[i+1], c.GetValue().GetQuantity(), c.GetValue() != nil, c.GetReferenceRange()))
+		if i+1 < len(list) && list[i+1].analyte != "" {
+			add(result(list[i+1], &reading{c.GetValue().GetQuantity(), c.GetValue().GetInteger(), c.GetValue() != nil, c.GetReferenceRange(), c.GetInterpretation()}))
 		}
 	}
 	if len(f.Results) == 0 {
-		add(names[0], timeline.Result{Problem: &timeline.Problem{Reason: timeline.ProblemValueAbsent}})
+		add(timeline.Result{Analyte: list[0].analyte, Problem: &timeline.Problem{Reason: timeline.ProblemValueAbsent}})
 	}
 	return nil
 }
 
+// reading is one value with what is said of it, of an Observation or of a component.
+type reading struct {
+	quantity       *dtpb.Quantity
+	integer        *dtpb.Integer
+	has            bool // a value of any kind
+	ranges         []*obspb.Observation_ReferenceRange
+	interpretation []*dtpb.CodeableConcept
+}
+
 // result reads one value. Whatever is wrong with it becomes its Problem: the result keeps its place on the timeline and supersedes older versions.
-func result(analyte string, q *dtpb.Quantity, has bool, ranges []*obspb.Observation_ReferenceRange) timeline.Result {
-	r := timeline.Result{Analyte: analyte}
+func result(m measurand, v *reading) timeline.Result {
+	r := timeline.Result{Analyte: m.analyte}
+	fam, _ := unit.Of(m.analyte)
+	text, code, words := v.quantity.GetValue().GetValue(), v.quantity.GetCode().GetValue(), v.quantity.GetUnit().GetValue()
 	switch {
-	case q == nil && has:
+	case v.integer != nil && fam.Bare: // a score needs no quantity
+		text = strconv.Itoa(int(v.integer.GetValue()))
+	case v.quantity == nil && v.has:
 		r.Problem = &timeline.Problem{Reason: timeline.ProblemValueText, Detail: "not a quantity"}
 		return r
-	case q.GetValue().GetValue() == "":
+	case text == "":
 		r.Problem = &timeline.Problem{Reason: timeline.ProblemValueAbsent}
 		return r
 	}
-	r.Value = timeline.Quantity{Text: digits(q.GetValue().GetValue()), Comparator: comparator(q.GetComparator().GetValue())}
-	number, err := decimal.Parse(q.GetValue().GetValue())
+	r.Value = timeline.Quantity{Text: digits(text), Comparator: comparator(v.quantity.GetComparator().GetValue())}
+	number, err := decimal.Parse(text)
 	if err != nil {
 		r.Problem = &timeline.Problem{Reason: timeline.ProblemValueRange}
 		return r
 	}
-	fam := families[analyte]
-	u, sent, p := lookUnit(fam.units, q.GetCode().GetValue(), q.GetUnit().GetValue())
-	if other := sibling[analyte]; p != nil && other != "" {
-		if su, ssent, sp := lookUnit(families[other].units, q.GetCode().GetValue(), q.GetUnit().GetValue()); sp == nil {
-			fam, u, sent, p = families[other], su, ssent, nil
-			r.Analyte = other
+	u, sent, p := lookUnit(fam.Find, code, words)
+	if p != nil && fam.Sibling != "" {
+		other, _ := unit.Of(fam.Sibling)
+		if su, ssent, sp := lookUnit(other.Find, code, words); sp == nil {
+			// The code says one of mass and moles and the unit the other. Laboratories keep a code when they change the unit, so the unit is believed.
+			if !m.either {
+				r.Doubt = contradiction(m.code, fam, other, code, words)
+			}
+			fam, u, sent, p = other, su, ssent, nil
+			r.Analyte = other.Analyte
 		}
 	}
 	r.Value.Unit = safeUnit(sent)
@@ -114,16 +141,36 @@ func result(analyte string, q *dtpb.Quantity, has bool, ranges []*obspb.Observat
 		r.Problem = p
 		return r
 	}
-	if r.Value.Value, err = u.canonical(number); err != nil {
-		r.Problem = &timeline.Problem{Reason: timeline.ProblemValueRange}
+	if r.Value.Value, err = u.Canonical(number); err != nil {
+		r.Problem, r.Doubt = &timeline.Problem{Reason: timeline.ProblemValueRange}, nil
 		return r
 	}
-	if r.Value.Value.Less(fam.low) || fam.top.Less(r.Value.Value) {
-		r.Problem = &timeline.Problem{Reason: timeline.ProblemImplausible, Detail: "outside the plausible range"}
+	if r.Value.Value.Less(fam.Low) || fam.Top.Less(r.Value.Value) {
+		r.Problem, r.Doubt = &timeline.Problem{Reason: timeline.ProblemImplausible, Detail: "outside the plausible range"}, nil
 		return r
 	}
-	r.Low, r.High = limits(fam, u, ranges)
+	r.Low, r.High = limits(fam, u, v.ranges)
+	r.Flag = flag(v.interpretation)
 	return r
+}
+
+// contradiction says that a code names one of two siblings and the unit the other. It shows the table's own spelling of the unit: what was sent may
+// carry an annotation.
+func contradiction(code string, named, meant *unit.Family, sent ...string) *timeline.Problem {
+	if quote(code) != `"`+code+`"` {
+		code = quote(code)
+	}
+	shown := meant.Canonical
+	for _, s := range sent {
+		for _, known := range meant.Spellings() {
+			if s != "" && unit.Spelling(known) == unit.Spelling(s) {
+				shown = known
+			}
+		}
+	}
+	return &timeline.Problem{
+		Reason: timeline.ProblemUnitFamily, Detail: fmt.Sprintf("code %s counts %s, the unit %s %s", code, named.Counts, shown, meant.Counts),
+	}
 }
 
 // digits keeps what is shown of a number short: it may be as long as the resource.
@@ -145,59 +192,6 @@ func safeUnit(s string) string {
 		}
 	}
 	return s
-}
-
-// limits reads the limits of normal: of several ranges the only one that applies to everybody. A range without a unit has the value's; one in a
-// unit that is not known, or upside down, is no range.
-func limits(fam family, u unit, ranges []*obspb.Observation_ReferenceRange) (low, high *decimal.Number) {
-	var chosen *obspb.Observation_ReferenceRange
-	for _, r := range ranges {
-		if len(r.GetAppliesTo()) > 0 || r.GetAge() != nil || !normal(r.GetType()) {
-			continue
-		}
-		if chosen != nil {
-			return nil, nil // two that apply to everybody: which is meant cannot be told
-		}
-		chosen = r
-	}
-	if chosen == nil {
-		return nil, nil
-	}
-	read := func(q *dtpb.SimpleQuantity) *decimal.Number {
-		n, err := decimal.Parse(q.GetValue().GetValue())
-		if err != nil {
-			return nil
-		}
-		unit := u
-		if code, text := q.GetCode().GetValue(), q.GetUnit().GetValue(); code != "" || text != "" {
-			var p *timeline.Problem
-			if unit, _, p = lookUnit(fam.units, code, text); p != nil {
-				return nil
-			}
-		}
-		if n, err = unit.canonical(n); err != nil {
-			return nil
-		}
-		return &n
-	}
-	low, high = read(chosen.GetLow()), read(chosen.GetHigh())
-	if low != nil && high != nil && high.Less(*low) {
-		return nil, nil
-	}
-	return low, high
-}
-
-// normal reports whether a range is the normal one, which it is where it does not say.
-func normal(k *dtpb.CodeableConcept) bool {
-	if k == nil || len(k.GetCoding()) == 0 {
-		return true
-	}
-	for _, c := range k.GetCoding() {
-		if c.GetCode().GetValue() == "normal" {
-			return true
-		}
-	}
-	return false
 }
 
 func comparator(c codespb.QuantityComparatorCode_Value) string {

@@ -3,6 +3,9 @@ package fhir_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +13,7 @@ import (
 	"github.com/trialwatch/trialwatch/fhir"
 	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/timeline"
+	"github.com/trialwatch/trialwatch/rules/unit"
 )
 
 // chicago is the site of all tests: a zone with an offset shows where a date or an instant was read in the wrong one.
@@ -197,20 +201,172 @@ func TestFahrenheitAtTheLimits(t *testing.T) {
 	}
 }
 
-// The unit decides whether creatinine is a mass or molar concentration, whatever the LOINC code says.
-func TestCreatinineFollowsItsUnit(t *testing.T) {
-	for _, tt := range []struct{ loinc, unit, want string }{
-		{creatMass, "mg/dL", timeline.CreatinineMass},
-		{creatMass, "umol/L", timeline.CreatinineMolar},
-		{creatMolar, "umol/L", timeline.CreatinineMolar},
-		{creatMolar, "mg/dL", timeline.CreatinineMass},
+// The unit decides whether a value is a mass or moles, whatever the LOINC code says; that the code says otherwise is a doubt, and no more.
+func TestTheUnitDecidesBetweenMassAndMoles(t *testing.T) {
+	const shared = "35200-5" // cholesterol as a mass or in moles
+	for _, tt := range []struct{ loinc, value, code, want, doubt string }{
+		{creatMass, "1.6", "mg/dL", timeline.CreatinineMass, ""},
+		{creatMass, "141", "umol/L", timeline.CreatinineMolar, "code 2160-0 counts mass, the unit umol/L moles"},
+		{creatMass, "0.141", "mmol/l", timeline.CreatinineMolar, "code 2160-0 counts mass, the unit mmol/L moles"},
+		{creatMolar, "141", "umol/L", timeline.CreatinineMolar, ""},
+		{creatMolar, "1.6", "mg/dL", timeline.CreatinineMass, "code 14682-9 counts moles, the unit mg/dL mass"},
+		{"14879-1", "3.5", "mg/dL", timeline.PhosphateMass, "code 14879-1 counts moles, the unit mg/dL mass"},
+		{"2777-1", "1.1", "mmol/L", timeline.PhosphateMolar, "code 2777-1 counts mass, the unit mmol/L moles"},
+		{"2777-1", "1.1", "mmol/L{Doe}", timeline.PhosphateMolar, "code 2777-1 counts mass, the unit mmol/L moles"}, // an annotation is free text
+		{"718-7", "8.1", "mmol/L", timeline.HemoglobinMolar, "code 718-7 counts mass, the unit mmol/L moles"},
+		{"718-7", "13.1", "g/dL", timeline.HemoglobinMass, ""},
+		{"17861-6", "4.8", "meq/L", timeline.CalciumMolar, "code 17861-6 counts mass, the unit mEq/L moles"},
+		{"1995-0", "4.8", "mg/dL", timeline.CalciumIonizedMass, "code 1995-0 counts moles, the unit mg/dL mass"},
+		{"29265-6", "9.8", "mg/dL", timeline.CalciumCorrectedMass, "code 29265-6 counts moles, the unit mg/dL mass"},
+		{"19123-9", "0.8", "mmol/L", timeline.MagnesiumMolar, "code 19123-9 counts mass, the unit mmol/L moles"},
+		{"2345-7", "5.4", "mmol/L", timeline.GlucoseMolar, "code 2345-7 counts mass, the unit mmol/L moles"},
+		{"1558-6", "5.4", "mmol/L", timeline.GlucoseFastingMolar, "code 1558-6 counts mass, the unit mmol/L moles"}, // fasting stays fasting
+		{"14933-6", "6.1", "mg/dL", timeline.UrateMass, "code 14933-6 counts moles, the unit mg/dL mass"},
+		{"1975-2", "17", "umol/L", timeline.BilirubinMolar, "code 1975-2 counts mass, the unit umol/L moles"},
+		{"2093-3", "5.2", "mmol/L", timeline.CholesterolMolar, "code 2093-3 counts mass, the unit mmol/L moles"},
+		{"2085-9", "1.3", "mmol/L", timeline.HDLMolar, "code 2085-9 counts mass, the unit mmol/L moles"},
+		{"13457-7", "3.1", "mmol/L", timeline.LDLMolar, "code 13457-7 counts mass, the unit mmol/L moles"},
+		{"2571-8", "1.7", "mmol/L", timeline.TriglyceridesMolar, "code 2571-8 counts mass, the unit mmol/L moles"},
+		{"3024-7", "15", "pmol/L", timeline.FreeT4Molar, "code 3024-7 counts mass, the unit pmol/L moles"},
+		{shared, "5.2", "mmol/L", timeline.CholesterolMolar, ""},
+		{shared, "200", "mg/dL", timeline.CholesterolMass, ""},
 	} {
-		value := "1.6"
-		if tt.unit == "umol/L" {
-			value = "141"
+		r := resultOf(t, lab(tt.loinc, quantity(tt.value, "", tt.code)))
+		doubt := ""
+		if r.Doubt != nil {
+			doubt = r.Doubt.Detail
+			if r.Doubt.Reason != timeline.ProblemUnitFamily {
+				t.Errorf("%s in %s: got the doubt %s", tt.loinc, tt.code, r.Doubt.Reason)
+			}
 		}
-		if got := resultOf(t, lab(tt.loinc, quantity(value, "", tt.unit))).Analyte; got != tt.want {
-			t.Errorf("%s in %s: got %s, want %s", tt.loinc, tt.unit, got, tt.want)
+		if r.Problem != nil || r.Analyte != tt.want || doubt != tt.doubt {
+			t.Errorf("%s %s %s: got %s, doubt %q, problem %v, want %s, %q", tt.loinc, tt.value, tt.code, r.Analyte, doubt, r.Problem, tt.want, tt.doubt)
+		}
+	}
+	// What names both contradicts neither.
+	both := with(lab("2345-7", quantity("5.4", "", "mmol/L")), `"code":"2345-7"}`, `"code":"2345-7"},{"system":"http://loinc.org","code":"14749-6"}`)
+	if r := resultOf(t, both); r.Doubt != nil || r.Analyte != timeline.GlucoseMolar {
+		t.Errorf("two codes: got %s, doubt %+v, want glucose-molar without", r.Analyte, r.Doubt)
+	}
+	// A value that is not used is a problem, not a doubt.
+	if r := resultOf(t, lab("17861-6", quantity("9.5", "", "mmol/L"))); r.Doubt != nil || r.Problem == nil || r.Analyte != timeline.CalciumMolar {
+		t.Errorf("implausible: got %s, doubt %+v, problem %+v, want a problem alone", r.Analyte, r.Doubt, r.Problem)
+	}
+	if r := resultOf(t, with(lab("2345-7", quantity("5.4", "", "mmol/L")), "final", "unknown")); r.Doubt != nil || r.Problem == nil {
+		t.Errorf("status unknown: got doubt %+v, problem %+v, want a problem alone", r.Doubt, r.Problem)
+	}
+}
+
+// A protocol that reads one of two siblings is sent the codes of both: the unit is known only later.
+func TestSiblingsAreReadTogether(t *testing.T) {
+	d, err := fhir.New(fhir.Config{Zone: chicago, Reads: map[string]bool{timeline.GlucoseMolar: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for loinc, want := range map[string]fhir.Kind{"2345-7": fhir.Accepted, "14749-6": fhir.Accepted, "1558-6": fhir.NotRelevant, "2823-3": fhir.NotRelevant} {
+		if o := one(t, d, lab(loinc, quantity("5.4", "", "mmol/L"))); o.Kind != want {
+			t.Errorf("%s: got %s, want %s", loinc, o.Kind, want)
+		}
+	}
+}
+
+// Every shipped code is read, in the canonical unit without a doubt, within its plausible range and not beyond.
+func TestEveryCode(t *testing.T) {
+	source, err := os.ReadFile("codes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, concept := range strings.Split(string(source), "\n  - name: ")[1:] {
+		name, _, _ := strings.Cut(concept, "\n")
+		name, _, _ = strings.Cut(name, " ")
+		f, ok := unit.Of(name)
+		if !ok {
+			continue
+		}
+		seen[name] = true
+		for _, m := range regexp.MustCompile(`http://loinc\.org\|([0-9-]+)`).FindAllStringSubmatch(concept, -1) {
+			for _, tt := range []struct {
+				value decimal.Number
+				want  string
+			}{
+				{f.Low, ""}, {f.Top, ""}, {plus(t, f.Top, "0.001"), timeline.ProblemImplausible}, {plus(t, f.Low, "-0.001"), timeline.ProblemImplausible},
+			} {
+				text := strconv.FormatFloat(tt.value.Float(), 'f', -1, 64)
+				r := resultOf(t, lab(m[1], quantity(text, "", f.Canonical)))
+				got := ""
+				if r.Problem != nil {
+					got = r.Problem.Reason
+				}
+				if r.Analyte != name || got != tt.want || r.Doubt != nil || got == "" && r.Value.Value.Cmp(tt.value) != 0 {
+					t.Errorf("%s %s %s: got %s = %s, problem %q, doubt %v, want %s, problem %q", m[1], text, f.Canonical, r.Analyte, r.Value.Value, got, r.Doubt, name, tt.want)
+				}
+			}
+		}
+	}
+	for _, f := range unit.All() {
+		if !seen[f.Analyte] && f.Analyte != timeline.ICEScore {
+			t.Errorf("no code for %s", f.Analyte)
+		}
+	}
+}
+
+func plus(t *testing.T, a decimal.Number, b string) decimal.Number {
+	t.Helper()
+	sum, err := a.Add(decimal.Must(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
+// What has no dimension needs no unit, and may be a whole number without a quantity; everything else needs both.
+func TestQuantitiesWithoutDimension(t *testing.T) {
+	d, err := fhir.New(fhir.Config{Zone: chicago, Concepts: []fhir.Concept{{Name: timeline.ICEScore, Codes: []string{"http://loinc.org|ICE"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const inr, ph = "6301-6", "2744-1"
+	for _, tt := range []struct{ loinc, value, want string }{
+		{inr, quantity("1.4", "", ""), "inr=7/5"},
+		{inr, quantity("1.4", "", "{INR}"), "inr=7/5"},
+		{inr, quantity("1.4", "INR", "1"), "inr=7/5"},
+		{inr, quantity("1.4", "ratio", ""), "inr=7/5"},
+		{inr, quantity("70", "%", ""), "inr!unit-missing"}, // Quick's value
+		{inr, quantity("13.1", "s", "s"), "inr!unit-missing"},
+		{inr, quantity("1.4", "{pH}", ""), "inr!unit-missing"},
+		{ph, quantity("7.31", "", ""), "ph=731/100"},
+		{ph, quantity("7.31", "pH", "[pH]"), "ph=731/100"},
+		{ph, quantity("73.1", "", ""), "ph!implausible"},
+		{"ICE", quantity("9", "", ""), "ice-score=9"},
+		{"ICE", quantity("9", "score", "{score}"), "ice-score=9"},
+		{"ICE", `,"valueInteger":9`, "ice-score=9"},
+		{"ICE", `,"valueInteger":11`, "ice-score!implausible"},
+		{"ICE", `,"valueInteger":-1`, "ice-score!implausible"},
+		{"ICE", `,"valueString":"9"`, "ice-score!value-text"},
+		{"ICE", `,"component":[{"code":{"coding":[{"system":"http://loinc.org","code":"ICE"}]},"valueInteger":7}]`, "ice-score=7"},
+		{anc, `,"valueInteger":2`, "neutrophils!value-text"},
+		{"3150-6", quantity("0.4", "", ""), "fio2!unit-missing"}, // a fraction is not guessed to be one
+		{"3150-6", quantity("0.4", "", "1"), "fio2!unit-missing"},
+		{"3150-6", quantity("0.4", "", "%"), "fio2!implausible"},
+		{"3150-6", quantity("40", "", "%"), "fio2=40"},
+		{"8867-4", quantity("88", "", ""), "heart-rate!unit-missing"},
+		{"8867-4", quantity("88", "beats/min", "/min"), "heart-rate=88"},
+		{"14979-9", quantity("31", "", ""), "aptt!unit-missing"},
+	} {
+		o := one(t, d, lab(tt.loinc, tt.value))
+		if got, want := summary(&o), `fact of "Patient/p1" at 2026-02-20T12:00:00Z `+tt.want; got != want {
+			t.Errorf("%s %s: got %s, want %s", tt.loinc, tt.value, got, want)
+		}
+	}
+}
+
+// Below zero is nothing, whatever the analyte.
+func TestNegativeValuesAreImplausible(t *testing.T) {
+	for _, tt := range []struct{ loinc, code string }{{anc, "/uL"}, {"1742-6", "U/L"}, {"9192-6", "mL"}, {"8867-4", "/min"}, {"2708-6", "%"}, {"8310-5", "Cel"}} {
+		r := resultOf(t, lab(tt.loinc, quantity("-0.001", "", tt.code)))
+		if r.Problem == nil || r.Problem.Reason != timeline.ProblemImplausible {
+			t.Errorf("%s -0.001 %s: got problem %+v, want implausible", tt.loinc, tt.code, r.Problem)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/trialwatch/trialwatch/rules/ctcae"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 	"github.com/trialwatch/trialwatch/rules/timeline"
+	"github.com/trialwatch/trialwatch/rules/unit"
 )
 
 // doses compares what was given with the regimens of the assigned arm. A dose is given, accounted for but not given, or unaccounted for; only the
@@ -211,7 +212,7 @@ func notOnStudy(c *Case) {
 	}
 }
 
-// dataQuality reports values that could not be used. The finding goes when the value is corrected.
+// dataQuality reports values that could not be used, and those that contradict themselves. The finding goes when the value is corrected.
 func dataQuality(c *Case) {
 	for _, name := range c.Timeline.Analytes() {
 		nth := 0 // value of the analyte in one resource
@@ -219,7 +220,7 @@ func dataQuality(c *Case) {
 			if nth++; i == 0 || c.Timeline.Series(name)[i-1].Fact != p.Fact {
 				nth = 1
 			}
-			rule, message := "", ""
+			rule, message, about := "", "", ""
 			switch {
 			case c.fromFuture(p.Fact):
 				rule, message = "data.implausible", "The clinical time lies after the receipt: not used."
@@ -229,6 +230,8 @@ func dataQuality(c *Case) {
 				rule, message = problemRule(p.Problem), problemText(p.Problem)
 			case p.Fact.At.DateOnly() && name == timeline.Temperature:
 				rule, message = "data.timing-unknown", "The temperature has a date only: not used."
+			case p.Doubt != nil:
+				rule, message, about = "data.implausible", doubtText(name), ":"+p.Doubt.Reason
 			default:
 				continue
 			}
@@ -240,7 +243,7 @@ func dataQuality(c *Case) {
 				key += fmt.Sprintf(":%d", nth)
 			}
 			f := Finding{
-				Rule: rule, Key: key, Onset: p.Fact.At.Start, Detected: p.Fact.ReceivedAt, NeedsReview: p.Doubtful,
+				Rule: rule, Key: key + about, Onset: p.Fact.At.Start, Detected: p.Fact.ReceivedAt, NeedsReview: p.Doubtful || about != "",
 				Evidence: []Evidence{evidence(p, name)}, Message: name + ": " + message + " Review.",
 			}
 			c.report(f)
@@ -261,6 +264,16 @@ func dataQuality(c *Case) {
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)}, Message: f.Dose.Drug + ": " + message + " Review.",
 		})
 	}
+}
+
+// doubtText says what contradicts itself in a value of an analyte that is used all the same.
+func doubtText(analyte string) string {
+	meant, _ := unit.Of(analyte)
+	named, ok := unit.Of(meant.Sibling)
+	if !ok {
+		return "the code and the unit contradict each other: the unit is believed."
+	}
+	return fmt.Sprintf("the code counts %s, the unit %s: the unit is believed.", named.Counts, meant.Counts)
 }
 
 func problemRule(p *timeline.Problem) string {

@@ -430,7 +430,7 @@ func factEvidence(f *timeline.Fact, role, value string) Evidence {
 }
 
 // review reports whether a clinician must look because of how a result was sent.
-func review(p timeline.Point) bool { return p.Doubtful || p.Fact.Provisional }
+func review(p timeline.Point) bool { return p.Doubtful || p.Fact.Provisional || p.Doubt != nil }
 
 // siblingOf is the analyte that is the same quantity in the other of mass and moles, "" if there is none.
 func siblingOf(analyte string) string {
