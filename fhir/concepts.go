@@ -98,7 +98,7 @@ func (c *concepts) analyte(code *codeable) (m measurand) {
 		key := coding{k.System, k.Code}
 		name := c.byCode[key]
 		switch {
-		case !measured(name):
+		case name == "" || !measured(name):
 		case m.analyte == "":
 			m = measurand{name, k.Code, c.either[key]}
 		case siblings(m.analyte, name):
