@@ -354,9 +354,9 @@ func (c *Case) close(t *protocol.Term, e *episode, end time.Time) {
 		f.Current = new(0)
 	}
 	f.Expected = c.expectedAt(t.Expected, f.Onset)
-	what := f.Term + " " + gradeText(&f)
-	if !e.certain {
-		what = fmt.Sprintf("Possible %s grade %d", lowerFirst(f.Term), *f.GradeMax)
+	what := fmt.Sprintf("Possible %s grade %d", lowerFirst(f.Term), *f.GradeMax)
+	if e.certain {
+		what = f.Term + " " + gradeText(&f)
 	}
 	why := ""
 	switch {
@@ -376,7 +376,7 @@ func lowerFirst(s string) string {
 	return s
 }
 
-// gradeText is "grade 3", or "grade 2 to 4".
+// gradeText is "grade 3", or "grade 2 to 4", of a finding that has a grade.
 func gradeText(f *Finding) string {
 	if *f.Grade == *f.GradeMax {
 		return fmt.Sprintf("grade %d", *f.Grade)
