@@ -289,6 +289,26 @@ func TestWeightFollowsTheLeak(t *testing.T) {
 	}
 }
 
+// Every patient is somebody else: no two weigh the same.
+func TestPatientsDiffer(t *testing.T) {
+	first := map[string]float64{} // weight by patient
+	for _, o := range observations(sim.Cohort(sim.Config{Clean: true})) {
+		if _, ok := first[o.Subject.Reference]; !ok && o.Code.Text == "Body weight" && o.Value.Code == "kg" {
+			first[o.Subject.Reference] = o.Value.Value
+		}
+	}
+	seen := map[float64]bool{}
+	for patient, w := range first {
+		if seen[w] {
+			t.Errorf("%s weighs %v kg as somebody else does", patient, w)
+		}
+		seen[w] = true
+	}
+	if len(seen) < 5 {
+		t.Errorf("only %d patients were weighed in kg", len(seen))
+	}
+}
+
 // A feed is written in many ways, and each of them is in the default cohort; a clean one has no second version of anything.
 func TestFeedVariesAsRealOnesDo(t *testing.T) {
 	seen := func(events []sim.Event) map[string]int {

@@ -25,7 +25,7 @@ type body struct {
 }
 
 func newBody(seed uint64, i int) body {
-	r := rand.New(rand.NewPCG(seed, uint64(i)<<8|0x6c_6162)) // not the source of sim.go
+	r := rand.New(rand.NewPCG(seed, uint64(i+1)<<32)) // another than that of sim.go, for every patient
 	between := func(low, high float64) float64 { return low + (high-low)*r.Float64() }
 	b := body{
 		chance: r, height: between(158, 190), leak: between(0.65, 1.15), liver: between(0.3, 1.3), hemoglobin: between(12.2, 14.8), platelets: between(170, 320),
