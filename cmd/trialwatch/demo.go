@@ -272,8 +272,8 @@ func (s *screen) alert(data []byte) error {
 	return nil
 }
 
-// worthALine reports whether a coordinator would want to see a transition; before is what was told of the alert last. Of a toxicity, a new worst value
-// of the same grade is none.
+// worthALine reports whether a coordinator would want to see a transition; before is what was told of the alert last. Another worst value
+// of the same grade, or another result that cannot be used, is none.
 func worthALine(e, before *alert.Event) bool {
 	switch {
 	case !e.Material:
@@ -284,10 +284,10 @@ func worthALine(e, before *alert.Event) bool {
 		return false
 	case e.Transition == alert.Resolved:
 		return e.Urgency != rules.Routine
-	case e.Transition == alert.Updated && strings.HasPrefix(e.Rule, "tox."):
-		return e.Urgency != before.Urgency || e.GradeMax != nil && before.GradeMax != nil && *e.GradeMax > *before.GradeMax
-	case e.Transition == alert.Updated:
+	case e.Transition == alert.Updated && strings.HasPrefix(e.Rule, "dev."):
 		return e.Message != before.Message
+	case e.Transition == alert.Updated:
+		return e.Urgency != before.Urgency || e.GradeMax != nil && before.GradeMax != nil && *e.GradeMax > *before.GradeMax
 	}
 	return true
 }

@@ -24,6 +24,7 @@ func TestWorthALine(t *testing.T) {
 		"worse of the same urgency":        {event(tox, alert.Opened, rules.Urgent, 4, "a"), event(tox, alert.Updated, rules.Urgent, 5, "b"), true},
 		"a new worst value, same grade":    {event(tox, alert.Opened, rules.Routine, 2, "a"), event(tox, alert.Updated, rules.Routine, 2, "b"), false},
 		"one more dose missed":             {event(dose, alert.Opened, rules.Prompt, 0, "a"), event(dose, alert.Updated, rules.Prompt, 0, "b"), true},
+		"one more result is ungradable":    {event("data.ungradable", alert.Opened, rules.Routine, 0, "a"), event("data.ungradable", alert.Updated, rules.Routine, 0, "b"), false},
 		"the same words":                   {event(dose, alert.Opened, rules.Prompt, 0, "a"), event(dose, alert.Updated, rules.Prompt, 0, "a"), false},
 		"the end of something prompt":      {event(dose, alert.Opened, rules.Prompt, 0, "a"), event(dose, alert.Resolved, rules.Prompt, 0, "a"), true},
 		"the end of something routine":     {event(tox, alert.Opened, rules.Routine, 2, "a"), event(tox, alert.Resolved, rules.Routine, 2, "a"), false},
