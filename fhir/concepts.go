@@ -130,12 +130,15 @@ func (c *concepts) route(code *codeable) string {
 
 // codeable is a CodeableConcept.
 type codeable struct {
-	Coding []struct {
-		System  string `json:"system"`
-		Code    string `json:"code"`
-		Display string `json:"display"`
-	} `json:"coding"`
-	Text string `json:"text"`
+	Coding []code `json:"coding"`
+	Text   string `json:"text"`
+}
+
+// code is a Coding.
+type code struct {
+	System  string `json:"system"`
+	Code    string `json:"code"`
+	Display string `json:"display"`
 }
 
 func (k *codeable) byWord(list []words) string {

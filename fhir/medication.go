@@ -90,39 +90,38 @@ func (d *Decoder) administration(h *head, drug string, f *timeline.Fact) *proble
 	}
 	if dosage := m.GetDosage(); dosage != nil {
 		dose.Route = d.concepts.route(concept(dosage.GetRoute()))
-		dose.Amount, dose.Dimension = amount(dosage.GetDose())
+		dose.Amount, dose.Dimension, dose.AmountProblem = amount(dosage.GetDose())
 	}
 	f.Dose = dose
 	return nil
 }
 
-// amount reads a dose; nil where none was sent or the unit is not known.
-func amount(q *dtpb.SimpleQuantity) (*timeline.Quantity, string) {
-	n, err := decimal.Parse(q.GetValue().GetValue())
+// amount reads a dose; nil where none was sent, or with a problem where its unit is not known or it cannot be kept exactly.
+func amount(q *dtpb.SimpleQuantity) (*timeline.Quantity, string, *timeline.Problem) {
+	text := q.GetValue().GetValue()
+	if text == "" {
+		return nil, "", nil
+	}
+	n, err := decimal.Parse(text)
 	if err != nil {
-		return nil, ""
+		return nil, "", &timeline.Problem{Reason: timeline.ProblemValueRange}
 	}
 	u, dimension, sent, p := doseUnit(q.GetCode().GetValue(), q.GetUnit().GetValue())
 	if p != nil {
-		return nil, ""
+		return nil, "", p
 	}
 	if n, err = u.Canonical(n); err != nil {
-		return nil, ""
+		return nil, "", &timeline.Problem{Reason: timeline.ProblemValueRange}
 	}
-	return &timeline.Quantity{Value: n, Text: digits(q.GetValue().GetValue()), Unit: safeUnit(sent)}, dimension
+	return &timeline.Quantity{Value: n, Text: digits(text), Unit: safeUnit(sent)}, dimension, nil
 }
 
 // concept turns a parsed CodeableConcept into ours.
 func concept(k *dtpb.CodeableConcept) *codeable {
 	var c codeable
 	c.Text = k.GetText().GetValue()
-	c.Coding = append(c.Coding, make([]struct {
-		System  string `json:"system"`
-		Code    string `json:"code"`
-		Display string `json:"display"`
-	}, len(k.GetCoding()))...)
-	for i, from := range k.GetCoding() {
-		c.Coding[i].System, c.Coding[i].Code, c.Coding[i].Display = from.GetSystem().GetValue(), from.GetCode().GetValue(), from.GetDisplay().GetValue()
+	for _, from := range k.GetCoding() {
+		c.Coding = append(c.Coding, code{from.GetSystem().GetValue(), from.GetCode().GetValue(), from.GetDisplay().GetValue()})
 	}
 	return &c
 }

@@ -81,11 +81,14 @@ func (d *Decoder) observation(h *head, list []measurand, f *timeline.Fact) *prob
 		f.Results = append(f.Results, r)
 	}
 	if list[0].analyte != "" && (o.GetValue() != nil || len(o.GetComponent()) == 0) {
-		add(result(list[0], &reading{o.GetValue().GetQuantity(), o.GetValue().GetInteger(), o.GetValue() != nil, o.GetReferenceRange(), o.GetInterpretation()}))
+		// The flag is read here and not by the parser: it is long, and one that is malformed must not lose the value.
+		var said []codeable
+		parse(h.doc.get("interpretation"), &said)
+		add(result(list[0], &reading{o.GetValue().GetQuantity(), o.GetValue().GetInteger(), o.GetValue() != nil, o.GetReferenceRange(), flag(said)}))
 	}
 	for i, c := range o.GetComponent() {
 		if i+1 < len(list) && list[i+1].analyte != "" {
-			add(result(list[i+1], &reading{c.GetValue().GetQuantity(), c.GetValue().GetInteger(), c.GetValue() != nil, c.GetReferenceRange(), c.GetInterpretation()}))
+			add(result(list[i+1], &reading{c.GetValue().GetQuantity(), c.GetValue().GetInteger(), c.GetValue() != nil, c.GetReferenceRange(), flag(codeables(c.GetInterpretation()))}))
 		}
 	}
 	if len(f.Results) == 0 {
@@ -96,11 +99,11 @@ func (d *Decoder) observation(h *head, list []measurand, f *timeline.Fact) *prob
 
 // reading is one value with what is said of it, of an Observation or of a component.
 type reading struct {
-	quantity       *dtpb.Quantity
-	integer        *dtpb.Integer
-	has            bool // a value of any kind
-	ranges         []*obspb.Observation_ReferenceRange
-	interpretation []*dtpb.CodeableConcept
+	quantity *dtpb.Quantity
+	integer  *dtpb.Integer
+	has      bool // a value of any kind
+	ranges   []*obspb.Observation_ReferenceRange
+	flag     string // [timeline.Result.Flag]
 }
 
 // result reads one value. Whatever is wrong with it becomes its Problem: the result keeps its place on the timeline and supersedes older versions.
@@ -150,7 +153,7 @@ func result(m measurand, v *reading) timeline.Result {
 		return r
 	}
 	r.Low, r.High = limits(fam, u, v.ranges)
-	r.Flag = flag(v.interpretation)
+	r.Flag = v.flag
 	return r
 }
 

@@ -13,7 +13,7 @@ var parsed = map[string][]string{
 	"Observation": {
 		"status", "code", "subject", "effectiveDateTime", "effectivePeriod", "effectiveInstant", "effectiveTiming",
 		"valueQuantity", "valueCodeableConcept", "valueString", "valueBoolean", "valueInteger", "valueRange", "valueRatio", "valueSampledData",
-		"valueTime", "valueDateTime", "valuePeriod", "dataAbsentReason", "interpretation", "component", "referenceRange",
+		"valueTime", "valueDateTime", "valuePeriod", "dataAbsentReason", "component", "referenceRange",
 	},
 	"MedicationAdministration": {
 		"status", "statusReason", "medicationCodeableConcept", "medicationReference", "subject", "effectiveDateTime", "effectivePeriod", "dosage",

@@ -142,17 +142,17 @@ func normal(k *dtpb.CodeableConcept) bool {
 }
 
 // flag reads where the laboratory says that a value lies: "H" above normal, "L" below, "N" within, "" where it does not say or contradicts itself.
-func flag(interpretation []*dtpb.CodeableConcept) string {
+func flag(interpretation []codeable) string {
 	said := ""
 	for _, k := range interpretation {
-		for _, c := range k.GetCoding() {
-			switch c.GetSystem().GetValue() {
+		for _, c := range k.Coding {
+			switch c.System {
 			case "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation", "http://terminology.hl7.org/CodeSystem/v2-0078", "http://hl7.org/fhir/v2/0078":
 			default:
 				continue
 			}
 			f := ""
-			switch c.GetCode().GetValue() {
+			switch c.Code {
 			case "H", "HH", "HU", ">":
 				f = "H"
 			case "L", "LL", "LU", "<":
@@ -169,4 +169,13 @@ func flag(interpretation []*dtpb.CodeableConcept) string {
 		}
 	}
 	return said
+}
+
+// codeables are parsed concepts as they are read here: their codes.
+func codeables(list []*dtpb.CodeableConcept) []codeable {
+	out := make([]codeable, 0, len(list))
+	for _, k := range list {
+		out = append(out, *concept(k))
+	}
+	return out
 }

@@ -33,10 +33,10 @@ var All = []Rule{
 	{[]string{"tox.febrile-neutropenia"}, append([]string{timeline.Temperature, timeline.Vasopressor}, countConcepts...), febrileNeutropenia},
 	{
 		[]string{
-			"dev.dose-missed", "dev.dose-early", "dev.dose-late", "dev.dose-refused", "dev.dose-held-unsupported", "log.dose-held",
+			"dev.dose-missed", "dev.dose-wrong", "dev.dose-over", "dev.route-wrong", "dev.arm-wrong", "dev.dosed-despite-hold", "dev.dose-early", "dev.dose-late", "dev.dose-refused", "dev.dose-held-unsupported", "log.dose-held",
 			"data.timing-unknown", "data.possible-duplicate",
 		},
-		[]string{timeline.Aldesleukin, timeline.TIL, timeline.CreatinineMass, timeline.CreatinineMolar},
+		[]string{timeline.Aldesleukin, timeline.TIL, timeline.Weight},
 		doses,
 	},
 	{[]string{"data.unit-missing", "data.implausible", "data.ungradable", "data.timing-unknown"}, nil, dataQuality},
@@ -71,6 +71,13 @@ func Reads(protocols ...*protocol.Protocol) map[string]bool {
 		}
 		for _, r := range p.Regimens {
 			reads[r.Drug] = true
+		}
+		for i := range p.Holds {
+			for _, l := range []*protocol.Limits{p.Holds[i].Relative, p.Holds[i].Absolute} {
+				if l != nil {
+					l.Each(func(_, _ string, _ int, limit *protocol.Limit) { reads[limit.Analyte] = true })
+				}
+			}
 		}
 		for i := range p.Terms {
 			for _, name := range termReads(&p.Terms[i]) {
@@ -129,14 +136,15 @@ type Case struct {
 	Treated time.Time
 
 	lastTreatment time.Time
-	baselines     map[string]*timeline.Point  // by analyte
-	unsaid        map[string][]ungradedResult // results of monitored terms by analyte, in clinical time
+	baselines     map[string]*timeline.Point // by analyte
 
 	enrolled *timeline.Fact
 	findings []Finding
 	next     time.Time
 	courses  []course
-	summary  Summary
+	// elsewhere are given doses of another arm's regimen: no slot of the assigned arm's takes them.
+	elsewhere map[*timeline.Fact]bool
+	summary   Summary
 }
 
 // enrolledStatus are the states of a ResearchSubject in which a patient is or was in the study; others are candidates.

@@ -42,6 +42,8 @@ type course struct {
 	end        time.Time // when expectations end, zero while that is not known
 	nothing    bool      // nothing at all is recorded
 	untimed    []*timeline.Fact
+	records    []*timeline.Fact // of the regimen's drug, without those of another arm's regimen and second records of one dose
+	extra      []*timeline.Fact // doses given beyond the ceiling
 	duplicates []*timeline.Fact // second records of one dose, not counted
 	sameDay    []*timeline.Fact // second doses of one day, counted
 }
@@ -50,7 +52,7 @@ type course struct {
 func (c *Case) administrations(r *protocol.Regimen, k *course) []*timeline.Fact {
 	var fs []*timeline.Fact
 	for _, f := range c.Timeline.Doses() {
-		if f.Dose.Drug != r.Drug || f.Dose.Problem != nil || !c.usable(f) {
+		if f.Dose.Drug != r.Drug || f.Dose.Problem != nil || !c.usable(f) || c.elsewhere[f] {
 			continue
 		}
 		if i := slices.IndexFunc(fs, func(g *timeline.Fact) bool { return sameDose(f, g) }); i >= 0 {
@@ -63,6 +65,7 @@ func (c *Case) administrations(r *protocol.Regimen, k *course) []*timeline.Fact 
 		}
 		fs = append(fs, f)
 	}
+	k.records = fs
 	return fs
 }
 
@@ -111,6 +114,9 @@ func (c *Case) walkInterval(r *protocol.Regimen) course {
 			k.given++
 		}
 		if over(t) {
+			if given && len(k.slots) >= r.Doses {
+				k.extra = append(k.extra, f)
+			}
 			continue // after the course: counted if given, judged by no slot
 		}
 		if given && len(k.slots) == 0 && firstGiven.IsZero() {
@@ -126,6 +132,9 @@ func (c *Case) walkInterval(r *protocol.Regimen) course {
 			settle(slot{state: slotMissed})
 		}
 		if len(k.slots) >= r.Doses {
+			if given {
+				k.extra = append(k.extra, f)
+			}
 			continue
 		}
 		switch {
@@ -222,6 +231,9 @@ func (c *Case) walkDaily(r *protocol.Regimen) course {
 		}
 		if day, ok := c.recordDay(f); ok {
 			byDay[day] = append(byDay[day], f)
+			if f.Dose.Given() && day > r.LastDay {
+				k.extra = append(k.extra, f)
+			}
 		}
 		if f.Dose.Status == "stopped" && stopped.IsZero() {
 			stopped = f.At.Start

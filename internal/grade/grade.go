@@ -405,6 +405,7 @@ func newWay(c cell) *way {
 		return &way{limits: &single[0], why: "no unit"}
 	}
 	var want []string
+	var found *way
 	for i := range single {
 		f, _ := unit.Of(single[i].Analyte)
 		u, ok := f.Find(name)
@@ -416,7 +417,15 @@ func newWay(c cell) *way {
 		if factor := u.Factor().Round(); factor != decimal.MustRound("1") {
 			w.factor = factor
 		}
-		return w
+		if found != nil && !found.limits.Same(w.limits) {
+			return &way{limits: w.limits, why: fmt.Sprintf("a row does not say whether it is %s or %s", found.limits.Analyte, w.limits.Analyte)}
+		}
+		if found == nil {
+			found = w
+		}
+	}
+	if found != nil {
+		return found
 	}
 	return &way{limits: &single[0], why: fmt.Sprintf("the unit %s is none of %s", quote(name), strings.Join(want, ", "))}
 }

@@ -273,9 +273,6 @@ func compiled() (*jsonschema.Schema, error) {
 // concepts that a protocol may name, beside analytes.
 var drugs = []string{timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.Fludarabine, timeline.Pembrolizumab, timeline.TIL}
 
-// canonical units of the analytes that a hold may read.
-var canonical = map[string]string{timeline.CreatinineMass: "mg/dL", timeline.CreatinineMolar: "umol/L"}
-
 // zone judges the time zone, together with what the schema finds.
 func (f *file) zone(doc any) {
 	m, _ := doc.(map[string]any)
@@ -341,21 +338,8 @@ func (f *file) check(p *Protocol) {
 			f.at(at("missedAfter"), "regimen %s: a dose would be missed after half the interval, when the next could fill its slot", r.ID)
 		}
 	}
-	for i := range p.Holds {
-		for name, l := range map[string]*Limits{"relative": p.Holds[i].Relative, "absolute": p.Holds[i].Absolute} {
-			if l == nil {
-				continue
-			}
-			for j, lim := range l.AtLeast {
-				path := []string{"holds", strconv.Itoa(i), name, "atLeast", strconv.Itoa(j)}
-				if unit, ok := canonical[lim.Analyte]; !ok {
-					f.at(append(path, "analyte"), "no hold can read %q", lim.Analyte)
-				} else if unit != lim.Unit {
-					f.at(append(path, "unit"), "%s is compared in %s, not %s", lim.Analyte, unit, lim.Unit)
-				}
-			}
-		}
-	}
+	f.dosing(p, drug)
+	f.holds(p, drug)
 	f.terms(p, drug)
 	f.normal(p)
 	if fn := p.FN; fn != nil {
@@ -428,6 +412,99 @@ func (f *file) terms(p *Protocol, drug func(string, ...string)) {
 	}
 }
 
+// UrineOutput8h is the urine of the 8 hours before, which a hold may read: a sum that no result is.
+const UrineOutput8h = "urine-output-8h"
+
+// holds judges the criteria of holding.
+func (f *file) holds(p *Protocol, drug func(string, ...string)) {
+	seen := map[string]bool{}
+	for i := range p.Holds {
+		h := &p.Holds[i]
+		hold := []string{"holds", strconv.Itoa(i)}
+		if seen[h.ID] {
+			f.at(append(slices.Clone(hold), "id"), "hold %s stands here twice", h.ID)
+		}
+		seen[h.ID] = true
+		for j, name := range h.Drugs {
+			drug(name, append(slices.Clone(hold), "drugs", strconv.Itoa(j))...)
+		}
+		if h.Relative == nil && h.Absolute == nil {
+			f.at(append(slices.Clone(hold), "id"), "hold %s has neither a relative nor an absolute criterion", h.ID)
+		}
+		for name, l := range map[string]*Limits{"relative": h.Relative, "absolute": h.Absolute} {
+			if l == nil {
+				continue
+			}
+			n := 0
+			l.Each(func(_, field string, j int, lim *Limit) {
+				n++
+				at := func(key string) []string { return append(slices.Clone(hold), name, field, strconv.Itoa(j), key) }
+				analyte := lim.Analyte
+				if analyte == UrineOutput8h {
+					analyte = timeline.UrineOutput
+				}
+				family, ok := unit.Of(analyte)
+				switch {
+				case !ok:
+					f.at(at("analyte"), "no hold can read %q%s", lim.Analyte, didYouMean(lim.Analyte, analytes()))
+				case lim.Of != "" && lim.Unit != "":
+					f.at(at("unit"), "a multiple of %s has no unit", lim.Of)
+				case lim.Of == "" && family.Canonical != lim.Unit:
+					f.at(at("unit"), "%s is compared in %s, not %s", lim.Analyte, family.Canonical, lim.Unit)
+				}
+			})
+			if n == 0 {
+				f.at(append(slices.Clone(hold), name, "label"), "hold %s: the %s criterion has no limit", h.ID, name)
+			}
+		}
+	}
+}
+
+// doseUnits are the units of a regimen's dose, and what each is per.
+var doseUnits = []string{"[iU]", "[iU]/kg", "[iU]/m2", "mg", "mg/kg", "mg/m2"}
+
+// dosing judges amounts.
+func (f *file) dosing(p *Protocol, drug func(string, ...string)) {
+	for i := range p.Regimens {
+		if d := p.Regimens[i].Dose; d != nil && !slices.Contains(doseUnits, d.Unit) {
+			f.at([]string{"regimens", strconv.Itoa(i), "dose", "unit"}, "a dose is planned in one of %s, not %q", strings.Join(doseUnits, ", "), d.Unit)
+		}
+	}
+	if p.Dosing == nil {
+		return
+	}
+	for i, name := range p.Dosing.Weight {
+		drug(name, "dosing", "weight", strconv.Itoa(i))
+	}
+	if p.Dosing.Tolerance.Sign() < 0 {
+		f.at([]string{"dosing", "tolerance"}, "the tolerance is below 0")
+	}
+	if !decimal.Int(1).Less(p.Dosing.UnitSlip) {
+		f.at([]string{"dosing", "unitSlip"}, "a slip of the unit is a factor above 1")
+	}
+	for i := range p.Dosing.Strengths {
+		s := &p.Dosing.Strengths[i]
+		at := func(fields ...string) []string {
+			return append([]string{"dosing", "strengths", strconv.Itoa(i)}, fields...)
+		}
+		drug(s.Drug, at("drug")...)
+		for _, q := range []struct {
+			name  string
+			value *Quantity
+		}{{"of", &s.Of}, {"is", &s.Is}} {
+			if !slices.Contains([]string{"[iU]", "mg", "mL"}, q.value.Unit) {
+				f.at(at(q.name, "unit"), "a strength is in [iU], mg or mL, not %q", q.value.Unit)
+			}
+			if q.value.Value.Sign() <= 0 {
+				f.at(at(q.name, "value"), "a strength is above 0")
+			}
+		}
+		if s.Of.Unit == s.Is.Unit {
+			f.at(at("is", "unit"), "a strength relates two units, not %s and %s", s.Of.Unit, s.Is.Unit)
+		}
+	}
+}
+
 // normal converts the site's limits of normal.
 func (f *file) normal(p *Protocol) {
 	seen := map[string]bool{}
@@ -436,11 +513,7 @@ func (f *file) normal(p *Protocol) {
 		at := func(field string) []string { return []string{"normal", strconv.Itoa(i), field} }
 		family, ok := unit.Of(n.Analyte)
 		if !ok {
-			var names []string
-			for _, u := range unit.All() {
-				names = append(names, u.Analyte)
-			}
-			f.at(at("analyte"), "unknown analyte %q%s", n.Analyte, didYouMean(n.Analyte, names))
+			f.at(at("analyte"), "unknown analyte %q%s", n.Analyte, didYouMean(n.Analyte, analytes()))
 			continue
 		}
 		if seen[n.Analyte] {
@@ -474,6 +547,14 @@ func (f *file) normal(p *Protocol) {
 			f.at(at("low"), "the limits of %s are upside down", n.Analyte)
 		}
 	}
+}
+
+func analytes() []string {
+	var names []string
+	for _, u := range unit.All() {
+		names = append(names, u.Analyte)
+	}
+	return names
 }
 
 // didYouMean suggests the nearest of some names, "" where none is near.

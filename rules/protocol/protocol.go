@@ -27,6 +27,7 @@ type Protocol struct {
 	Day0          string            `yaml:"day0"`       // concept whose first start is day 0
 	Treatments    []string          `yaml:"treatments"` // concepts that make a patient treated
 	Regimens      []Regimen         `yaml:"regimens"`
+	Dosing        *Dosing           `yaml:"dosing"` // nil: amounts and routes of doses are not compared
 	NotGiven      NotGiven          `yaml:"notGiven"`
 	Holds         []Hold            `yaml:"holds"`
 	Toxicity      []Toxicity        `yaml:"toxicity"`
@@ -90,6 +91,27 @@ func (r *Regimen) Slots() int {
 	return r.Doses
 }
 
+// Dosing says how the amount of a dose is compared with the regimen's.
+type Dosing struct {
+	// Weight names the drugs before whose first dose the dosing weight was measured: the last at or before the first dose of the first of them that
+	// was given. It is fixed for the course.
+	Weight []string `yaml:"weight"`
+	// Tolerance is how many percent a dose may differ, exactly that included.
+	Tolerance decimal.Number `yaml:"tolerance"`
+	// UnitSlip is the factor from which a difference is taken for a slip of the unit.
+	UnitSlip  decimal.Number `yaml:"unitSlip"`
+	Strengths []Strength     `yaml:"strengths"`
+	Cite      string         `yaml:"cite"`
+}
+
+// Strength is how much of a drug a volume or mass of its product holds.
+type Strength struct {
+	Drug string   `yaml:"drug"`
+	Of   Quantity `yaml:"of"` // 1 mL
+	Is   Quantity `yaml:"is"` // 18000000 [iU]
+	Cite string   `yaml:"cite"`
+}
+
 // NotGiven classes the reasons of doses that were not given; what is in neither list is held.
 type NotGiven struct {
 	Refused     []string `yaml:"refused"` // "system|code"
@@ -97,27 +119,46 @@ type NotGiven struct {
 	Cite        string   `yaml:"cite"`
 }
 
-// Hold is a criterion that supports holding a dose.
+// Hold is a criterion that supports holding a dose, and makes a dose that is given all the same a deviation.
 type Hold struct {
 	ID       string   `yaml:"id"`
 	Title    string   `yaml:"title"`
+	Drugs    []string `yaml:"drugs"` // whose doses it holds
 	Lookback Duration `yaml:"lookback"`
-	Relative *Limits  `yaml:"relative"` // nil: the criterion has none
-	Absolute *Limits  `yaml:"absolute"`
-	Cite     string   `yaml:"cite"`
+	// SincePrevious looks back no further than the dose before.
+	SincePrevious bool    `yaml:"sincePrevious"`
+	Relative      *Limits `yaml:"relative"` // nil: the criterion has none
+	Absolute      *Limits `yaml:"absolute"`
+	Cite          string  `yaml:"cite"`
 }
 
 // Limits are the values from which a criterion is met, one a unit family.
 type Limits struct {
 	Label   string  `yaml:"label"`
 	AtLeast []Limit `yaml:"atLeast"`
+	AtMost  []Limit `yaml:"atMost"`
+	Above   []Limit `yaml:"above"`
+	Below   []Limit `yaml:"below"`
 }
 
-// Limit is a limit of one analyte in its canonical unit.
+// Each calls fn with every limit and its comparison: ">=", "<=", ">" or "<".
+func (l *Limits) Each(fn func(comparison, field string, index int, limit *Limit)) {
+	for _, list := range []struct {
+		comparison, field string
+		limits            []Limit
+	}{{">=", "atLeast", l.AtLeast}, {"<=", "atMost", l.AtMost}, {">", "above", l.Above}, {"<", "below", l.Below}} {
+		for i := range list.limits {
+			fn(list.comparison, list.field, i, &list.limits[i])
+		}
+	}
+}
+
+// Limit is a limit of one analyte: a value in its canonical unit, or a multiple of the upper limit of normal or of the baseline.
 type Limit struct {
 	Analyte string         `yaml:"analyte"`
 	Value   decimal.Number `yaml:"value"`
-	Unit    string         `yaml:"unit"`
+	Unit    string         `yaml:"unit"` // "" where Of is set
+	Of      string         `yaml:"of"`   // "ULN", "baseline", or "" for a plain value
 }
 
 // Toxicity is a CTCAE term that is graded.

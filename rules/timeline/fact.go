@@ -249,6 +249,8 @@ type Dose struct {
 	Reasons []string `json:"reasons,omitempty"`
 	// Amount is the dose in the canonical unit of Dimension, nil where none was sent or it could not be read.
 	Amount *Quantity `json:"amount,omitempty"`
+	// AmountProblem says why an amount that was sent is not in Amount, nil where none was sent or it is.
+	AmountProblem *Problem `json:"amountProblem,omitempty"`
 	// Dimension of Amount: "[iU]", "mg", "mL", or one of them with "/kg" or "/m2".
 	Dimension string   `json:"dimension,omitempty"`
 	Route     string   `json:"route,omitempty"` // "IV", "SC", "PO", or "" where not sent or not known

@@ -104,12 +104,12 @@ func build() []*Family {
 		single(timeline.Systolic, "0", "350", pressure),
 		single(timeline.Diastolic, "0", "250", pressure),
 		single(timeline.HeartRate, "0", "350", perMin),
-		single(timeline.SpO2, "0", "100", percent),
+		single(timeline.SpO2, "10", "100", percent),
 		single(timeline.PaO2, "0", "800", pressure),
 		single(timeline.OxygenFlow, "0", "100", table{{"L/min lpm liters/min", one}, {"mL/min", thousandth}}),
 		single(timeline.FiO2, "15", "100", percent), // a fraction that calls itself a percentage is outside
 		single(timeline.UrineOutput, "0", "20000", table{{"mL cc", one}, {"L", thousand}}),
-		single(timeline.LVEF, "0", "100", percent),
+		single(timeline.LVEF, "5", "100", percent),
 		single(timeline.QTc, "150", "1000", table{{"ms msec", one}, {"s sec", thousand}}),
 		bare(timeline.ICEScore, "0", "10", "1 {score} score {points} points"),
 	)
