@@ -19,11 +19,12 @@ func (p *patient) bedside() {
 		if p.dayOf(t.at) > 8 && i%2 == 1 {
 			continue // not so ill: half as often
 		}
-		if low := p.signs(t); low && t.at.Sub(bolus) > 12*time.Hour && p.chance.IntN(3) > 0 {
+		if low := p.signs(t, false); low && t.at.Sub(bolus) > 12*time.Hour && p.chance.IntN(3) > 0 {
 			bolus = t.at.Add(time.Duration(15+p.chance.IntN(40)) * time.Minute)
 			p.fluid(bolus)
 		}
 	}
+	p.beforeDoses()
 	for _, d := range p.draws {
 		at := p.at(d.day, 6, 40+p.chance.IntN(40))
 		p.chart(p.measure("29463-7", "Body weight", at, p.mass(p.kilograms(at))), at)
@@ -35,12 +36,34 @@ func (p *patient) bedside() {
 // screening is the visit before admission.
 func (p *patient) screening() {
 	at := p.at(-9, 9, p.chance.IntN(60))
-	p.signs(reading{at, 36.7})
+	p.signs(reading{at, 36.7}, false)
 	p.chart(p.measure("29463-7", "Body weight", at, p.mass(p.weight*(1+p.noise(0.004)))), at)
 }
 
-// signs sends a set of vital signs, and reports whether the pressure is low.
-func (p *patient) signs(t reading) (low bool) {
+// beforeDoses is the look at the patient before a high dose is given: after fluid, so that nothing forbids it, and now and then all the same.
+func (p *patient) beforeDoses() {
+	if !p.highDose {
+		return
+	}
+	for _, g := range p.given {
+		at := g.Add(-time.Duration(10+p.chance.IntN(20)) * time.Minute)
+		p.signs(reading{at, p.celsiusAt(at)}, p.chance.IntN(20) > 0)
+	}
+}
+
+// celsiusAt is the last temperature before an instant.
+func (p *patient) celsiusAt(at time.Time) float64 {
+	celsius := 36.8
+	for _, t := range p.temps {
+		if t.at.Before(at) {
+			celsius = t.celsius
+		}
+	}
+	return celsius
+}
+
+// signs sends a set of vital signs, and reports whether the pressure is low. Where it is fit for IL-2, nothing is beyond the criteria for holding a dose.
+func (p *patient) signs(t reading, fit bool) (low bool) {
 	effect := p.il2Effect(t.at)
 	since := 24.0
 	for _, g := range p.given {
@@ -57,6 +80,9 @@ func (p *patient) signs(t reading) (low bool) {
 	}
 	sys = max(sys, 68)
 	oxygen := min(100, 97.6-5.2*effect*p.liver-0.4*fever+p.noise(0.7))
+	if fit {
+		sys, pulse, oxygen = max(sys, 92+math.Abs(p.noise(4))), min(pulse, 118), max(oxygen, 92)
+	}
 
 	pressure := p.measure("85354-9", "Blood pressure panel", t.at, nil)
 	for _, c := range []struct {
@@ -122,7 +148,7 @@ func (p *patient) heart() {
 	for _, day := range []int{-9, 10} {
 		at := p.at(day, 14, p.chance.IntN(60))
 		if day > 0 {
-			ejection -= 2 + 14*p.il2Effect(p.at(6, 0, 0))*p.chance.Float64()
+			ejection -= min(2+20*p.il2Effect(p.at(6, 0, 0))*p.chance.Float64(), 18)
 		}
 		p.chart(p.measure("10230-1", "Left ventricular ejection fraction", at, &quantity{Value: number(ejection, 0), Unit: "%", System: ucum, Code: "%"}), at)
 	}

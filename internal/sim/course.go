@@ -15,6 +15,7 @@ type body struct {
 	liver          float64 // how the liver does
 	metastases     bool    // in the liver: its enzymes are abnormal before anything is given
 	diabetes       bool
+	bold           bool    // whose doctors go on with IL-2 at few platelets
 	hemoglobin     float64 // g/dL before treatment, as the next
 	platelets      float64 // 10*9/L
 	lymphocytes    float64 // 10*9/L
@@ -37,6 +38,7 @@ func newBody(seed uint64, i int) body {
 	if b.metastases {
 		b.hemoglobin -= 1.6
 	}
+	b.bold = r.IntN(10) == 0
 	return b
 }
 

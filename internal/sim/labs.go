@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -196,6 +197,9 @@ func (p *patient) cells(c *cells, d *draw) {
 	if plt < 15 {
 		c.transfused += 25 // seen tomorrow
 	}
+	if enough := 52 + 12*p.chance.Float64(); !p.bold && p.dosedWithin(d.at, 26*time.Hour) {
+		plt = max(plt, enough) // IL-2 is held at 50 and below, so platelets are given to go on
+	}
 	switch {
 	case day > 10:
 		c.hemoglobin += 0.09
@@ -233,6 +237,11 @@ func (p *patient) cells(c *cells, d *draw) {
 		again.ID, again.Status = first.ID, "corrected"
 		p.version(again, 2, d.at2, "")
 	}
+}
+
+// dosedWithin reports whether IL-2 was given within a span after an instant.
+func (p *patient) dosedWithin(at time.Time, span time.Duration) bool {
+	return slices.ContainsFunc(p.given, func(g time.Time) bool { return g.After(at) && g.Sub(at) < span })
 }
 
 func (p *patient) chemistry(d *draw, haemolysed bool) {
