@@ -83,25 +83,15 @@ func (a *alternative) chosen(parent reflect.Value) (wrapper reflect.Value, ok, s
 	return wrapper, true, wrapper.Type() == a.wrapper
 }
 
-// put stores a pointer in the field of a message: appended if the field is repeated.
-func put[T any](message reflect.Value, field int, x *T) bool {
-	switch p := message.Field(field).Addr().Interface().(type) {
-	case **T:
-		*p = x
-	case *[]*T:
-		*p = append(*p, x)
+// put stores a pointer to what an element is made of in its field: appended if the element is repeated.
+func (e *element) put(message, x reflect.Value) bool {
+	f := message.Field(e.field)
+	if e.repeated {
+		push(f, x)
+	} else {
+		f.Set(x)
 	}
 	return true
-}
-
-// putValue is put for a type that is known by its plan only.
-func putValue(message reflect.Value, e *element, x reflect.Value) {
-	f := message.Field(e.field)
-	if !e.repeated {
-		f.Set(x)
-		return
-	}
-	push(f, x)
 }
 
 // push appends to a slice.

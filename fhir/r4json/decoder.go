@@ -14,6 +14,7 @@ import (
 type Decoder struct {
 	zone   *time.Location
 	google *jsonformat.Unmarshaller
+	known  *interned
 	counts [reasons]atomic.Uint64
 }
 
@@ -24,13 +25,13 @@ func New(zone string) (*Decoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("r4json: %w", err)
 	}
-	return &Decoder{zone: google.TimeZone, google: google}, nil
+	return &Decoder{zone: google.TimeZone, google: google, known: newInterned()}, nil
 }
 
 // Decode reads one resource. The message is nil if and only if the reason is not [None]; then nothing is said of the document, and jsonformat is to be
 // asked. It keeps no part of data.
 func (d *Decoder) Decode(data []byte) (*rpb.ContainedResource, Reason) {
-	w := decoding{scanner: scanner{data: data}, zone: d.zone}
+	w := decoding{scanner: scanner{data: data}, zone: d.zone, known: d.known}
 	r := w.document()
 	d.counts[w.reason].Add(1)
 	if w.reason != None {

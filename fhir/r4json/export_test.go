@@ -16,10 +16,12 @@ func Forget(check string) (restore func()) {
 			p.required = nil
 			undo = append(undo, func() { p.required = kept })
 		case "targets":
-			for _, e := range p.names {
-				kept := e.targets
-				e.targets = nil
-				undo = append(undo, func() { e.targets = kept })
+			for _, row := range p.names.rows {
+				if e := row.e; e != nil {
+					kept := e.targets
+					e.targets = nil
+					undo = append(undo, func() { e.targets = kept })
+				}
 			}
 		}
 	}
@@ -40,7 +42,11 @@ func CheckPlans() (messages int, problems []string) {
 		}
 		seen[p] = true
 		slots := map[uint8]bool{}
-		for name, e := range p.elements() {
+		for _, row := range p.elements().rows {
+			name, e := row.name, row.e
+			if e == nil {
+				continue
+			}
 			slots[e.slot] = true
 			if e.slot >= maxSlots || e.slot == maxSlots-1 && e.kind != kindResourceType {
 				problems = append(problems, fmt.Sprintf("%s.%s: slot %d", p.goType, name, e.slot))

@@ -8,7 +8,8 @@ import (
 // decoding is one document on its way into a message. It gives up at the first thing that it does not vouch for; what it has built by then is dropped.
 type decoding struct {
 	scanner
-	zone *time.Location
+	zone  *time.Location
+	known *interned
 	// target is the type that the reference now being read names, "" where it names none.
 	target string
 }
@@ -28,7 +29,7 @@ func (d *decoding) object(p *plan, m reflect.Value) bool {
 	var seen, seenBeside uint64
 	var later []beside
 	for name := d.member(true); name != nil; name = d.member(false) {
-		e := names[string(name)]
+		e := names.find(name)
 		if e == nil {
 			return d.giveUp(UnknownElement)
 		}
@@ -97,7 +98,7 @@ func (d *decoding) value(e *element, m reflect.Value) bool {
 	switch e.kind {
 	case kindMessage:
 		x := reflect.New(e.goType)
-		putValue(m, e, x)
+		e.put(m, x)
 		return d.object(e.plan, x.Elem())
 	case kindReference:
 		return d.referenceTo(e, m)

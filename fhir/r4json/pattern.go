@@ -79,12 +79,19 @@ func validURI(s string) bool {
 // harmless reports whether a string has only characters that no rule of net/url refuses after the host.
 func harmless(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; !alphanumeric(c) && strings.IndexByte("-._~/:|=+", c) < 0 {
+		if !inPath[s[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+var inPath = func() (t [256]bool) {
+	for c := range t {
+		t[c] = alphanumeric(byte(c)) || strings.IndexByte("-._~/:|=+", byte(c)) >= 0
+	}
+	return t
+}()
 
 func alphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'

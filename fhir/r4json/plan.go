@@ -15,7 +15,7 @@ import (
 type plan struct {
 	goType reflect.Type // the generated struct
 	once   sync.Once
-	names  map[string]*element
+	names  nameTable
 	// required are the fields without which jsonformat refuses the message.
 	required []int
 }
@@ -53,9 +53,9 @@ func planOf(t reflect.Type) *plan {
 }
 
 // elements are the elements by name.
-func (p *plan) elements() map[string]*element {
+func (p *plan) elements() *nameTable {
 	p.once.Do(p.fill)
-	return p.names
+	return &p.names
 }
 
 // maxSlots is the number of bits for noticing what comes twice; the last is that of resourceType. No R4 message has more elements: a test says so.
@@ -63,7 +63,7 @@ const maxSlots = 64
 
 // fill makes the plan from the descriptor. Of two elements with one name the later wins, as it does in jsonformat.
 func (p *plan) fill() {
-	p.names = map[string]*element{}
+	names := elementNames{}
 	d := descriptorOf(p.goType)
 	inStruct := fieldsByNumber(p.goType)
 	fields := d.Fields()
@@ -75,13 +75,13 @@ func (p *plan) fill() {
 		case f.Message() == nil: // the value of a primitive, which is no member in JSON
 			continue
 		case p.goType == referenceType && f.Name() == "uri":
-			p.names[f.JSONName()] = &element{kind: kindLiteralReference, slot: slot}
+			names[f.JSONName()] = &element{kind: kindLiteralReference, slot: slot}
 		case !ok: // of a oneof: what Reference.reference is resolved to
 			continue
 		case isChoice(f.Message()):
-			p.addChoice(f, slot, at)
+			names.addChoice(f, slot, p.goType.Field(at).Type.Elem(), at)
 		default:
-			p.add(f.JSONName(), newElement(f, p.goType.Field(at).Type, at, slot))
+			names.add(f.JSONName(), newElement(f, p.goType.Field(at).Type, at, slot))
 		}
 		slot++
 		if ok && isRequired(f) {
@@ -89,26 +89,30 @@ func (p *plan) fill() {
 		}
 	}
 	if isResource(d) {
-		p.names["resourceType"] = &element{kind: kindResourceType, slot: maxSlots - 1}
+		names["resourceType"] = &element{kind: kindResourceType, slot: maxSlots - 1}
 	}
+	p.names = newNameTable(names)
 }
 
+// elementNames are the elements of a message in the making.
+type elementNames map[string]*element
+
 // add adds an element and, if it is a primitive, its "_name".
-func (p *plan) add(name string, e *element) {
+func (m elementNames) add(name string, e *element) {
 	if e == nil {
 		return
 	}
-	p.names[name] = e
+	m[name] = e
 	if e.kind.primitive() {
 		beside := *e
 		beside.extension = true
-		p.names["_"+name] = &beside
+		m["_"+name] = &beside
 	}
 }
 
 // addChoice adds the alternatives of a choice, each by its own name.
-func (p *plan) addChoice(f protoreflect.FieldDescriptor, slot uint8, at int) {
-	choices := alternatives(p.goType.Field(at).Type.Elem(), at)
+func (m elementNames) addChoice(f protoreflect.FieldDescriptor, slot uint8, holder reflect.Type, at int) {
+	choices := alternatives(holder, at)
 	fields := f.Message().Fields()
 	for i := range fields.Len() {
 		alt := fields.Get(i)
@@ -121,7 +125,7 @@ func (p *plan) addChoice(f protoreflect.FieldDescriptor, slot uint8, at int) {
 			continue
 		}
 		e.choice = c
-		p.add(f.JSONName()+upperFirst(alt.JSONName()), e)
+		m.add(f.JSONName()+upperFirst(alt.JSONName()), e)
 	}
 }
 

@@ -16,24 +16,24 @@ func (d *decoding) primitive(e *element, m reflect.Value) bool {
 	switch e.kind {
 	case kindBoolean:
 		x, ok := d.boolean()
-		return ok && put(m, e.field, &dtpb.Boolean{Value: x})
+		return ok && e.put(m, reflect.ValueOf(&dtpb.Boolean{Value: x}))
 	case kindInteger:
 		x, ok := d.integer(-1<<31, 1<<31-1)
-		return ok && put(m, e.field, &dtpb.Integer{Value: int32(x)})
+		return ok && e.put(m, reflect.ValueOf(&dtpb.Integer{Value: int32(x)}))
 	case kindPositiveInt:
 		x, ok := d.integer(1, 1<<31-1)
-		return ok && put(m, e.field, &dtpb.PositiveInt{Value: uint32(x)})
+		return ok && e.put(m, reflect.ValueOf(&dtpb.PositiveInt{Value: uint32(x)}))
 	case kindUnsignedInt:
 		x, ok := d.integer(0, 1<<31-1)
-		return ok && put(m, e.field, &dtpb.UnsignedInt{Value: uint32(x)})
+		return ok && e.put(m, reflect.ValueOf(&dtpb.UnsignedInt{Value: uint32(x)}))
 	case kindDecimal: // it stays as it is written
 		x, ok := d.number()
-		return ok && put(m, e.field, &dtpb.Decimal{Value: string(x)})
+		return ok && e.put(m, reflect.ValueOf(&dtpb.Decimal{Value: string(x)}))
 	case kindDate, kindDateTime, kindInstant, kindTime:
 		return d.temporal(e, m)
 	case kindBase64:
 		x, ok := d.base64()
-		return ok && put(m, e.field, &dtpb.Base64Binary{Value: x})
+		return ok && e.put(m, reflect.ValueOf(&dtpb.Base64Binary{Value: x}))
 	case kindEnum, kindCodeString:
 		return d.code(e, m)
 	}
@@ -42,31 +42,37 @@ func (d *decoding) primitive(e *element, m reflect.Value) bool {
 
 // stringLike reads what is a string with or without a pattern.
 func (d *decoding) stringLike(e *element, m reflect.Value) bool {
-	s, ok := d.text()
+	var s string
+	var ok bool
+	if e.kind >= kindURI && e.kind <= kindCode {
+		s, ok = d.repeated()
+	} else {
+		s, ok = d.text()
+	}
 	if !ok {
 		return false
 	}
 	switch e.kind {
 	case kindString:
-		return put(m, e.field, &dtpb.String{Value: s})
+		return e.put(m, reflect.ValueOf(&dtpb.String{Value: s}))
 	case kindMarkdown:
-		return put(m, e.field, &dtpb.Markdown{Value: s})
+		return e.put(m, reflect.ValueOf(&dtpb.Markdown{Value: s}))
 	case kindXhtml:
-		return put(m, e.field, &dtpb.Xhtml{Value: s})
+		return e.put(m, reflect.ValueOf(&dtpb.Xhtml{Value: s}))
 	case kindURI:
-		return d.sure(validURI(s)) && put(m, e.field, &dtpb.Uri{Value: s})
+		return d.sure(validURI(s)) && e.put(m, reflect.ValueOf(&dtpb.Uri{Value: s}))
 	case kindURL:
-		return d.sure(validURI(s)) && put(m, e.field, &dtpb.Url{Value: s})
+		return d.sure(validURI(s)) && e.put(m, reflect.ValueOf(&dtpb.Url{Value: s}))
 	case kindCanonical:
-		return d.sure(validURI(s)) && put(m, e.field, &dtpb.Canonical{Value: s})
+		return d.sure(validURI(s)) && e.put(m, reflect.ValueOf(&dtpb.Canonical{Value: s}))
 	case kindCode:
-		return d.sure(validCode(s)) && put(m, e.field, &dtpb.Code{Value: s})
+		return d.sure(validCode(s)) && e.put(m, reflect.ValueOf(&dtpb.Code{Value: s}))
 	case kindID:
-		return d.sure(validID(s)) && put(m, e.field, &dtpb.Id{Value: s})
+		return d.sure(validID(s)) && e.put(m, reflect.ValueOf(&dtpb.Id{Value: s}))
 	case kindOID:
-		return d.sure(validOID(s)) && put(m, e.field, &dtpb.Oid{Value: s})
+		return d.sure(validOID(s)) && e.put(m, reflect.ValueOf(&dtpb.Oid{Value: s}))
 	case kindUUID:
-		return d.sure(validUUID(s)) && put(m, e.field, &dtpb.Uuid{Value: s})
+		return d.sure(validUUID(s)) && e.put(m, reflect.ValueOf(&dtpb.Uuid{Value: s}))
 	}
 	return d.giveUp(Shape)
 }
@@ -121,7 +127,7 @@ func (d *decoding) code(e *element, m reflect.Value) bool {
 		}
 		x := reflect.New(e.goType)
 		x.Elem().FieldByName("Value").SetString(s)
-		putValue(m, e, x)
+		e.put(m, x)
 		return true
 	}
 	raw, _, ok := d.quoted()
@@ -134,6 +140,6 @@ func (d *decoding) code(e *element, m reflect.Value) bool {
 	}
 	x := reflect.New(e.goType)
 	x.Elem().Field(e.codes.field).SetInt(int64(n))
-	putValue(m, e, x)
+	e.put(m, x)
 	return true
 }

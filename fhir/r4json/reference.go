@@ -28,7 +28,7 @@ func (d *decoding) referenceTo(e *element, m reflect.Value) bool {
 	outer := d.target // the assigner of a reference's identifier is a reference too
 	d.target = ""
 	r := &dtpb.Reference{}
-	put(m, e.field, r)
+	e.put(m, reflect.ValueOf(r))
 	ok := d.object(e.plan, reflect.ValueOf(r).Elem())
 	if ok && d.target != "" && e.targets != nil && !e.targets[d.target] {
 		ok = d.giveUp(Reference)
@@ -65,9 +65,10 @@ func (d *decoding) literalReference(m reflect.Value) bool {
 		target.History = &dtpb.Id{Value: strings.Clone(*history)}
 	}
 	wrapper := reflect.New(a.wrapper)
+	wrapper.Elem().Field(0).Set(reflect.ValueOf(target))
 	m.Field(a.oneof).Set(wrapper)
 	d.target = typ
-	return put(wrapper.Elem(), 0, target)
+	return true
 }
 
 // splitReference takes a reference apart where it has two parts, or four of which the third is _history.

@@ -75,7 +75,7 @@ func (d *decoding) typeAhead() (typ []byte, ok bool) {
 // resourceIn reads a resource of a Bundle.
 func (d *decoding) resourceIn(e *element, m reflect.Value) bool {
 	r := &rpb.ContainedResource{}
-	return d.resource(r) && put(m, e.field, r)
+	return d.resource(r) && e.put(m, reflect.ValueOf(r))
 }
 
 // contained reads a resource within another. The proto keeps it serialised. jsonformat does not validate it; here it is read as any other, so one that is
@@ -89,5 +89,5 @@ func (d *decoding) contained(e *element, m reflect.Value) bool {
 	if err != nil {
 		return d.giveUp(Text)
 	}
-	return put(m, e.field, x)
+	return e.put(m, reflect.ValueOf(x))
 }

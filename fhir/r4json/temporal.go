@@ -23,42 +23,42 @@ func (d *decoding) temporal(e *element, m reflect.Value) bool {
 		if !ok || len(rest) > 0 {
 			break
 		}
-		return put(m, e.field, &dtpb.Time{ValueUs: us, Precision: []dtpb.Time_Precision{
+		return e.put(m, reflect.ValueOf(&dtpb.Time{ValueUs: us, Precision: []dtpb.Time_Precision{
 			dtpb.Time_SECOND, dtpb.Time_MILLISECOND, dtpb.Time_MICROSECOND,
-		}[fraction(digits)]})
+		}[fraction(digits)]}))
 	case kindDate:
 		us, parts, ok := d.day(raw)
 		if !ok {
 			break
 		}
-		return put(m, e.field, &dtpb.Date{ValueUs: us, Timezone: d.zone.String(), Precision: []dtpb.Date_Precision{
+		return e.put(m, reflect.ValueOf(&dtpb.Date{ValueUs: us, Timezone: d.zone.String(), Precision: []dtpb.Date_Precision{
 			dtpb.Date_YEAR, dtpb.Date_MONTH, dtpb.Date_DAY,
-		}[parts]})
+		}[parts]}))
 	case kindDateTime:
 		if len(raw) <= len(time.DateOnly) {
 			us, parts, ok := d.day(raw)
 			if !ok {
 				break
 			}
-			return put(m, e.field, &dtpb.DateTime{ValueUs: us, Timezone: d.zone.String(), Precision: []dtpb.DateTime_Precision{
+			return e.put(m, reflect.ValueOf(&dtpb.DateTime{ValueUs: us, Timezone: d.zone.String(), Precision: []dtpb.DateTime_Precision{
 				dtpb.DateTime_YEAR, dtpb.DateTime_MONTH, dtpb.DateTime_DAY,
-			}[parts]})
+			}[parts]}))
 		}
 		us, zone, digits, ok := moment(raw)
 		if !ok {
 			break
 		}
-		return put(m, e.field, &dtpb.DateTime{ValueUs: us, Timezone: zone, Precision: []dtpb.DateTime_Precision{
+		return e.put(m, reflect.ValueOf(&dtpb.DateTime{ValueUs: us, Timezone: zone, Precision: []dtpb.DateTime_Precision{
 			dtpb.DateTime_SECOND, dtpb.DateTime_MILLISECOND, dtpb.DateTime_MICROSECOND,
-		}[fraction(digits)]})
+		}[fraction(digits)]}))
 	case kindInstant:
 		us, zone, digits, ok := moment(raw)
 		if !ok {
 			break
 		}
-		return put(m, e.field, &dtpb.Instant{ValueUs: us, Timezone: zone, Precision: []dtpb.Instant_Precision{
+		return e.put(m, reflect.ValueOf(&dtpb.Instant{ValueUs: us, Timezone: zone, Precision: []dtpb.Instant_Precision{
 			dtpb.Instant_SECOND, dtpb.Instant_MILLISECOND, dtpb.Instant_MICROSECOND,
-		}[fraction(digits)]})
+		}[fraction(digits)]}))
 	}
 	return d.giveUp(Value)
 }

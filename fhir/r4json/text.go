@@ -23,6 +23,20 @@ func (s *scanner) text() (string, bool) {
 	return s.unescape(raw)
 }
 
+// repeated reads a string that the feed is likely to have said before.
+func (d *decoding) repeated() (string, bool) {
+	raw, plain, ok := d.quoted()
+	switch {
+	case !ok:
+		return "", false
+	case plain && len(raw) <= maxText:
+		return d.known.get(raw), true
+	case len(raw) > maxText:
+		return "", d.giveUp(Value)
+	}
+	return d.unescape(raw)
+}
+
 // short are the escapes of one letter. \b and \f are characters that no FHIR string has.
 var short = [256]byte{'"': '"', '\\': '\\', '/': '/', 'n': '\n', 'r': '\r', 't': '\t'}
 
