@@ -6,8 +6,9 @@
 //  1. One strict pass over the bytes (prescan.go): size, depth, number of tokens, duplicate keys, element names in another case. The
 //     parser behind takes time that grows with the square of the nesting, and accepts some of what is refused here.
 //  2. Type, code and status (look.go): what no rule of a loaded protocol reads costs microseconds and goes no further.
-//  3. google/fhir/go parses and validates the elements that rules read (project.go). The other elements of the resource are known by name
-//     and not looked into: a malformed telephone number must not lose a neutrophil count, and the parser's cost grows with every element.
+//  3. The elements that rules read are parsed and validated into google/fhir/go's protos (project.go): by package r4json, and what that is not
+//     sure of by google/fhir/go itself. The other elements of the resource are known by name and not looked into: a malformed telephone number
+//     must not lose a neutrophil count, and the parser's cost grows with every element.
 //  4. The parsed resource becomes a fact (observation.go, medication.go, subject.go), or a fact with a reason, or a dead letter.
 //
 // What becomes of which resource is tabulated in docs/feeds.md; reviewed verdicts on public example files are in testdata/decisions.tsv.
@@ -19,9 +20,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/fhir/go/fhirversion"
-	"github.com/google/fhir/go/jsonformat"
+	bundlepb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/resources/bundle_and_contained_resource_go_proto"
 
+	"github.com/trialwatch/trialwatch/fhir/r4json"
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
@@ -75,7 +76,9 @@ func (l Limits) orDefault() Limits {
 type Decoder struct {
 	cfg      Config
 	concepts *concepts
-	google   *jsonformat.Unmarshaller
+	protos   *r4json.Decoder
+	// unmarshal parses and validates; it is a method of protos, but where a test compares.
+	unmarshal func(data []byte) (*bundlepb.ContainedResource, error)
 }
 
 // New returns a decoder. It fails if a concept has a code that is not "system|code".
@@ -88,11 +91,20 @@ func New(cfg Config) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	google, err := jsonformat.NewUnmarshaller(cfg.Zone.String(), fhirversion.R4)
+	protos, err := r4json.New(cfg.Zone.String())
 	if err != nil {
 		return nil, fmt.Errorf("fhir: %w", err)
 	}
-	return &Decoder{cfg: cfg, concepts: concepts, google: google}, nil
+	return &Decoder{cfg: cfg, concepts: concepts, protos: protos, unmarshal: protos.UnmarshalR4}, nil
+}
+
+// Parses counts the resources that were parsed, by the reason for which package r4json left them to google/fhir; "none" are those that it did not.
+func (d *Decoder) Parses() map[string]uint64 {
+	m := map[string]uint64{}
+	for reason, n := range d.protos.Counts() {
+		m[reason.String()] = n
+	}
+	return m
 }
 
 // Message is one resource or Bundle as it arrived.
