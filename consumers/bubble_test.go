@@ -285,6 +285,55 @@ func TestEnrolmentBringsBackWhatCameBefore(t *testing.T) {
 	})
 }
 
+// The drug of a dose is in a Medication that comes after it, or not at all. A restart in between reads it again.
+func TestMedicationComesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t)
+		defer w.intake()()
+		stop := w.watch()
+		w.enrol()
+		administration := func(id, medication string, day int, clock string) {
+			w.send("MedicationAdministration", fmt.Sprintf(`{"resourceType":"MedicationAdministration","id":%q,"status":"completed","subject":{"reference":"Patient/canary-patient"},`+
+				`"medicationReference":{"reference":"Medication/%s"},"effectiveDateTime":"2000-01-%02dT%s-06:00"}`, id, medication, day, clock))
+		}
+		medication := func(id, version, drug string) {
+			w.send("Medication", fmt.Sprintf(`{"resourceType":"Medication","id":%q,"meta":{"versionId":%q},"code":{"text":%q}}`, id, version, drug))
+		}
+		w.until(4, "08:05:00")
+		medication("canary-vial", "1", "Proleukin") // before anybody refers to it
+		administration("d1", "canary-vial", 4, "08:00:00")
+		administration("other", "canary-mix", 4, "08:00:00")
+		w.until(4, "18:00:01")
+		w.want(missed, "04 18:00 opened 1") // dose 2: so dose 1 was seen
+		administration("d2", "canary-late", 4, "16:00:00")
+		w.until(4, "20:00:00")
+		w.want(missed, "04 18:00 opened 1")
+		stop()
+		medication("canary-late", "1", "Proleukin")
+		w.until(4, "20:30:00")
+		stop = w.watch()
+		w.until(4, "21:00:00")
+		w.want(missed, "04 18:00 opened 1", "04 20:00 retracted 2")
+		// A correction says that it was something else, and another that it was not.
+		medication("canary-late", "2", "Vancomycin")
+		w.until(4, "21:30:00")
+		w.want(missed, "04 18:00 opened 1", "04 20:00 retracted 2", "04 21:00 opened 3")
+		medication("canary-late", "3", "Aldesleukin")
+		w.until(4, "22:00:00")
+		w.want(missed, "04 18:00 opened 1", "04 20:00 retracted 2", "04 21:00 opened 3", "04 21:30 retracted 4")
+		// The other one never came: a day after its receipt somebody is told.
+		w.until(5, "08:04:59")
+		w.want("data.ungradable")
+		w.until(5, "08:05:01")
+		w.want("data.ungradable", "05 08:05 opened 1")
+		stop()
+		medication("canary-mix", "1", "Vancomycin")
+		defer w.watch()()
+		w.until(5, "09:00:00")
+		w.want("data.ungradable", "05 08:05 opened 1", "05 08:05 retracted 2")
+	})
+}
+
 // What somebody else writes into FACTS is skipped: every other patient is watched all the same.
 func TestForeignFactsAreSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -312,6 +361,7 @@ func TestSubjectsAndHeadersNameNoPatient(t *testing.T) {
 		defer w.watch()()
 		w.enrol()
 		w.send("Observation", `{"resourceType":"Observation","id":"obs-1","status":"final","subject":{"reference":"Patient/canary-patient"},"code":{"text":"CANARY-NAME"}`) // not JSON
+		w.send("Medication", `{"resourceType":"Medication","id":"canary-medication","code":{"text":"aldesleukin CANARY"}}`)
 		w.until(4, "08:05:00")
 		w.dose("d1", 4, "08:00:00")
 		w.until(4, "20:00:00")

@@ -179,7 +179,7 @@ func (in *Intake) fact(site string, f *timeline.Fact) (*nats.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode a fact: %w", err)
 	}
-	return &nats.Msg{Subject: wire.Facts(site, wire.PatientKey(in.cfg.SiteKey, site, f.Patient.Identity())), Data: data}, nil
+	return &nats.Msg{Subject: wire.Facts(site, wire.PatientKey(in.cfg.SiteKey, site, f.Owner())), Data: data}, nil
 }
 
 // deadLetter holds its own copy of the bytes; the headers say why, and nothing from the resource but its type.

@@ -221,19 +221,15 @@ func (s *session) apply(m jetstream.Msg) error {
 	if f.ReceivedAt.After(s.received) {
 		s.received = f.ReceivedAt
 	}
-	reason := f.Ref.String()
-	if f.Version.ID != "" {
-		reason += " version " + f.Version.ID
-	}
 	for _, p := range st.Apply(f) {
 		if s.read > st.facts {
-			s.dirty[p] = work{st, reason}
+			s.dirty[p] = work{st, f.Reason()}
 		}
 	}
 	return st.Err()
 }
 
-// facts reads again what was read of an identity: the facts of people who are in no trial are not held.
+// facts reads again what was read of an identity: the facts of people who are in no trial are not held, nor are Medications that nobody refers to.
 func (s *session) facts(ctx context.Context, siteName, identity string) (fs []*timeline.Fact, err error) {
 	subject := wire.Facts(siteName, wire.PatientKey(s.cfg.SiteKey, siteName, identity))
 	err = ReadAll(ctx, s.cfg.JetStream, wire.StreamFacts, subject, func(m jetstream.Msg) error {
@@ -248,7 +244,7 @@ func (s *session) facts(ctx context.Context, siteName, identity string) (fs []*t
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("facts of somebody who is enrolled now: %w", err)
+		return nil, fmt.Errorf("facts that are needed now: %w", err)
 	}
 	return fs, nil
 }

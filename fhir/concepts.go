@@ -20,8 +20,11 @@ type concepts struct {
 	byCode  map[coding]string
 	either  map[coding]bool // codes that name a quantity without saying whether it is a mass or moles
 	drugs   []words         // drugs and procedures
+	systems map[string]bool // code systems in which some drug or procedure is known
 	routes  map[coding]string
 	routeBy []words
+	// indications are what a drug may be given for.
+	indications []words
 }
 
 type coding struct{ system, code string }
@@ -47,11 +50,12 @@ func newConcepts(more []Concept) (*concepts, error) {
 	var shipped struct {
 		Concepts []Concept `yaml:"concepts"`
 		Routes   []Concept `yaml:"routes"`
+		Reasons  []Concept `yaml:"indications"`
 	}
 	if err := yaml.UnmarshalWithOptions(codesYAML, &shipped, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("fhir: codes.yaml: %w", err)
 	}
-	c := &concepts{byCode: map[coding]string{}, either: map[coding]bool{}, routes: map[coding]string{}}
+	c := &concepts{byCode: map[coding]string{}, either: map[coding]bool{}, systems: map[string]bool{}, routes: map[coding]string{}}
 	add := func(to map[coding]string, concept Concept) error {
 		for _, code := range concept.Codes {
 			system, value, ok := strings.Cut(code, "|")
@@ -71,6 +75,12 @@ func newConcepts(more []Concept) (*concepts, error) {
 		if err := add(c.byCode, concept); err != nil {
 			return nil, err
 		}
+		if !measured(concept.Name) {
+			for _, code := range concept.Codes {
+				system, _, _ := strings.Cut(code, "|")
+				c.systems[system] = true
+			}
+		}
 		if len(concept.Texts)+len(concept.Starts) > 0 && !measured(concept.Name) {
 			c.drugs = append(c.drugs, words{concept.Name, concept.Texts, concept.Starts, concept.Except})
 		}
@@ -80,6 +90,9 @@ func newConcepts(more []Concept) (*concepts, error) {
 			return nil, err
 		}
 		c.routeBy = append(c.routeBy, words{name: route.Name, texts: route.Texts})
+	}
+	for _, reason := range shipped.Reasons {
+		c.indications = append(c.indications, words{name: reason.Name, texts: reason.Texts})
 	}
 	return c, nil
 }

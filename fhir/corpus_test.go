@@ -41,13 +41,13 @@ func decision(o *fhir.Outcome) (kind, reason string, err error) {
 			return "void", "", nil
 		}
 		said := 0
-		for _, set := range []bool{len(f.Results) > 0, f.Dose != nil, f.Procedure != nil, f.Enrolment != nil, f.Person != nil} {
+		for _, set := range []bool{len(f.Results) > 0, f.Dose != nil, f.Procedure != nil, f.Enrolment != nil, f.Person != nil, f.Product != nil} {
 			if set {
 				said++
 			}
 		}
-		if said != 1 || f.State != timeline.Usable || f.Patient.Identity() == "" {
-			return "", "", fmt.Errorf("the fact says %d things, wants 1; state %q, patient %q", said, f.State, f.Patient.Identity())
+		if said != 1 || f.State != timeline.Usable || f.Owner() == "" {
+			return "", "", fmt.Errorf("the fact says %d things, wants 1; state %q, owner %q", said, f.State, f.Owner())
 		}
 		var problems []string
 		for i := range f.Results {

@@ -73,7 +73,7 @@ func (d *Decoder) resource(m Message, doc *document, raw []byte, entry int, r *r
 		h.ref = timeline.Ref{}
 		return d.deadLetter(h, r, m, refuse(ReasonNotFHIR, "the resourceType is none of R4"), raw, entry)
 	}
-	if names == nil || h.ref.Type == "Bundle" || h.ref.Type == "Medication" {
+	if names == nil || h.ref.Type == "Bundle" {
 		return out
 	}
 	r.contained = h.contained
@@ -92,6 +92,7 @@ func (d *Decoder) resource(m Message, doc *document, raw []byte, entry int, r *r
 // judge turns a resource of a type that rules read into a fact, or says that no rule reads it.
 func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, relevant bool, p *problem) {
 	var analytes []measurand
+	var dose given
 	drug := ""
 	switch h.ref.Type {
 	case "Observation":
@@ -100,18 +101,19 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 		if h.doc.get("medication") != nil && !void(h.status) {
 			return nil, false, r5(h, "medication") // what was given cannot be read
 		}
-		name, resolved := d.medication(h, r)
-		if !resolved && !void(h.status) {
-			return nil, false, refuse(ReasonMedicationUnresolved, "medicationReference leads out of the resource")
+		dose = d.medication(h, r)
+		if !dose.resolved && !void(h.status) {
+			return nil, false, refuse(ReasonMedicationUnresolved, "medicationReference leads to no Medication of this site")
 		}
-		drug = d.read(name)
-		relevant = drug != "" || !resolved
+		read := d.read(dose.drug)
+		relevant = read != "" || !dose.resolved || dose.elsewhere != "" && dose.drug == ""
+		dose.drug = read
 	case "Procedure":
 		var code codeable
 		parse(h.doc.get("code"), &code)
 		drug = d.read(d.concepts.drug(&code))
 		relevant = drug != ""
-	case "ResearchSubject", "Patient":
+	case "ResearchSubject", "Patient", "Medication":
 		relevant = true
 	}
 	isVoid := void(h.status) && h.ref.Type != "Patient" && h.ref.Type != "ResearchSubject"
@@ -147,6 +149,9 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 	if at := h.modifier(); at != "" {
 		return nil, false, refuse(ReasonUnknownModifier, "%s", at)
 	}
+	if h.ref.Type == "Medication" { // nobody's
+		return f, true, d.medicationProduct(h, f)
+	}
 	if f.Patient, p = d.patientOf(h, r); p != nil {
 		return nil, false, p
 	}
@@ -154,7 +159,7 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 	case "Observation":
 		p = d.observation(h, analytes, f)
 	case "MedicationAdministration":
-		p = d.administration(h, drug, f)
+		p = d.administration(h, dose, f)
 	case "Procedure":
 		p = d.procedure(h, drug, f)
 	case "ResearchSubject":
@@ -171,6 +176,8 @@ func (d *Decoder) patientOf(h *head, r *resolver) (timeline.Patient, *problem) {
 	switch h.ref.Type {
 	case "Patient":
 		return timeline.Patient{Reference: h.ref.String()}, nil
+	case "Medication":
+		return timeline.Patient{}, nil
 	case "ResearchSubject":
 		element = "individual"
 	}

@@ -99,6 +99,10 @@ func summary(o *fhir.Outcome) string {
 		if d.Route != "" {
 			fmt.Fprintf(&b, " %s", d.Route)
 		}
+		if d.Medication != "" {
+			fmt.Fprintf(&b, " see %s", d.Medication)
+		}
+		b.WriteString(strengthOf(d.Strength))
 		for _, r := range d.Reasons {
 			fmt.Fprintf(&b, " because %s", r)
 		}
@@ -118,7 +122,21 @@ func summary(o *fhir.Outcome) string {
 	if p := f.Person; p != nil {
 		fmt.Fprintf(&b, " person %v replaced %q died %q", p.Identifiers, p.ReplacedBy, deathOf(p))
 	}
+	if p := f.Product; p != nil {
+		fmt.Fprintf(&b, " product %s", p.Drug)
+		if p.Other {
+			b.WriteString("other")
+		}
+		b.WriteString(strengthOf(p.Strength))
+	}
 	return b.String()
+}
+
+func strengthOf(s *timeline.Strength) string {
+	if s == nil {
+		return ""
+	}
+	return fmt.Sprintf(" with %s %s in %s %s", s.Amount.Value, s.Dimension, s.Per.Value, s.PerDimension)
 }
 
 func deathOf(p *timeline.Person) string {
@@ -292,6 +310,52 @@ var subjectRows = []row{
 	{"the patient is found for a dead letter too", add(with(observation, "Patient/p1", "#p", "final", "Final"), `"contained":[{"resourceType":"Patient","id":"p","identifier":[{"system":"urn:mrn","value":"77"}]}]`), `dead letter invalid-code marks Observation/o1 of "urn:mrn|77"`},
 }
 
+const (
+	rxnormIL2  = `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`
+	waits      = `fact of "Patient/p1" at 2026-02-20T12:00:00Z dose  completed 600000 [iU]/kg IV `
+	unresolved = `dead letter medication-unresolved marks MedicationAdministration/m1 of "Patient/p1"`
+	perML      = `"strength":{"numerator":{"value":18,"unit":"MIU"},"denominator":{"value":1,"unit":"mL"}}`
+	vial       = `{"resourceType":"Medication","id":"9","meta":{"versionId":"1"},"status":"active",` +
+		`"code":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]},"ingredient":[{"itemCodeableConcept":{"text":"aldesleukin"},` + perML + `}]}`
+)
+
+// elsewhere is an administration whose drug is in another resource.
+func elsewhere(reference string) string {
+	return with(administration, rxnormIL2, `"medicationReference":{"reference":`+reference+`}`)
+}
+
+// productRows are Medications: nobody's, and what administrations that refer to them gave.
+var productRows = []row{
+	{"by its code", vial, product + "aldesleukin with 18000000 [iU] in 1 mL"},
+	{"by its ingredient", with(vial, `"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]`, `"text":"IL2 vial"`), product + "aldesleukin with 18000000 [iU] in 1 mL"},
+	{"by the display of an ingredient elsewhere", with(vial, `"code":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]},`, ``, `"itemCodeableConcept":{"text":"aldesleukin"}`, `"itemReference":{"reference":"Substance/s","display":"Aldesleukin"}`), product + "aldesleukin with 18000000 [iU] in 1 mL"},
+	{"inactive is still a product", with(vial, "active", "inactive"), product + "aldesleukin with 18000000 [iU] in 1 mL"},
+	{"no status", with(vial, `"status":"active",`, ``), product + "aldesleukin with 18000000 [iU] in 1 mL"},
+	{"entered in error", with(vial, "active", "entered-in-error"), `void Medication/9 of ""`},
+	{"a status of something else", with(vial, "active", "completed"), `dead letter invalid-code marks Medication/9 of ""`},
+	{"another drug in words", with(vial, `"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]`, `"text":"Vancomycin"`, `"aldesleukin"`, `"vancomycin"`), product + "other"},
+	{"another drug by a code of a system that is known", with(vial, "70223", "11124", `"text":"aldesleukin"`, `"coding":[{"system":"urn:local","code":"V"}]`), product + "other"},
+	{"a local code alone says nothing to us", with(vial, "http://www.nlm.nih.gov/research/umls/rxnorm", "urn:local", `"text":"aldesleukin"`, `"coding":[{"system":"urn:local","code":"V"}]`), product},
+	{"nothing at all", `{"resourceType":"Medication","id":"9"}`, `dead letter medication-unresolved marks Medication/9 of ""`},
+	{"no id", with(vial, `"id":"9",`, ``), "dead letter no-id"},
+	{"a modifierExtension of the ingredient", with(vial, `"ingredient":[{`, `"ingredient":[{"modifierExtension":[{"url":"urn:placebo","valueBoolean":true}],`), `dead letter unknown-modifier marks Medication/9 of ""`},
+	{"does not validate", with(vial, `"value":18`, `"value":"18"`), `dead letter invalid-resource marks Medication/9 of ""`},
+	{"what is broken of another drug loses nothing", with(vial, `"value":18`, `"value":"18"`, "70223", "11124", "aldesleukin", "vancomycin"), product + "other"},
+
+	{"strength by mass", with(vial, `{"value":18,"unit":"MIU"}`, `{"value":1.1,"code":"mg"}`), product + "aldesleukin with 11/10 mg in 1 mL"},
+	{"strength in a unit that is not known", with(vial, "MIU", "puffs"), product + "aldesleukin"},
+	{"strength with a comparator", with(vial, `"unit":"MIU"`, `"comparator":"<","unit":"MIU"`), product + "aldesleukin"},
+	{"strength a kilogram is none", with(vial, "MIU", "MIU/kg"), product + "aldesleukin"},
+	{"strength in nothing", with(vial, `{"value":1,"unit":"mL"}`, `{"value":0,"unit":"mL"}`), product + "aldesleukin"},
+	{"strength by the vial alone", with(vial, `"unit":"mL"`, `"unit":"vial"`), product + "aldesleukin"},
+	{"strength by the vial, and what a vial holds", add(with(vial, `"unit":"mL"`, `"unit":"vial"`, `18`, `22`), `"amount":{"numerator":{"value":1.2,"unit":"mL"},"denominator":{"value":1,"unit":"Vial"}}`), product + "aldesleukin with 22000000 [iU] in 6/5 mL"},
+	{"strength by the vial, and what five vials hold", add(with(vial, `"unit":"mL"`, `"unit":"vial"`), `"amount":{"numerator":{"value":6,"unit":"mL"},"denominator":{"value":5,"unit":"vial"}}`), product + "aldesleukin"},
+	{"strength by the vial of another ingredient", with(vial, `"ingredient":[{`, `"ingredient":[{"itemCodeableConcept":{"text":"mannitol"},"strength":{"numerator":{"value":50,"unit":"mg"},"denominator":{"value":1,"unit":"mL"}}},{`), product + "aldesleukin with 18000000 [iU] in 1 mL"},
+	{"two strengths of one drug", with(vial, `"ingredient":[`, `"ingredient":[{"itemCodeableConcept":{"text":"aldesleukin"},"strength":{"numerator":{"value":1,"unit":"MIU"},"denominator":{"value":1,"unit":"mL"}}},`), product + "aldesleukin"},
+}
+
+const product = `fact of "" product `
+
 var medicationRows = []row{
 	{"code", administration, il2 + "completed 600000 [iU]/kg IV"},
 	{"words", with(administration, `{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `{"text":"Proleukin 22 MIU"}`), il2 + "completed 600000 [iU]/kg IV"},
@@ -307,11 +371,22 @@ var medicationRows = []row{
 		`"contained":[{"resourceType":"Medication","id":"d","ingredient":[{"itemCodeableConcept":{"text":"sodium chloride 0.9%"}},{"itemCodeableConcept":{"text":"vancomycin"}}]}]`), "not relevant"},
 	{"saline alone", add(with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"#d"}`, `600000,"unit":"IU/kg"`, `500,"unit":"mL"`),
 		`"contained":[{"resourceType":"Medication","id":"d","ingredient":[{"itemCodeableConcept":{"text":"sodium chloride 0.9%"}}]}]`), with(il2, "aldesleukin", "crystalloid") + "completed 500 mL IV"},
+	{"contained Medication with its strength", add(elsewhere(`"#d"`), `"contained":[`+with(vial, `"id":"9"`, `"id":"d"`)+`]`), il2 + "completed 600000 [iU]/kg IV with 18000000 [iU] in 1 mL"},
+	{"contained Medication that says nothing, and a display", add(elsewhere(`"#d","display":"Aldesleukin"`), `"contained":[{"resourceType":"Medication","id":"d"}]`), il2 + "completed 600000 [iU]/kg IV"},
+	{"contained Medication of another drug than the display", add(elsewhere(`"#d","display":"Aldesleukin"`), `"contained":[{"resourceType":"Medication","id":"d","code":{"text":"vancomycin"}}]`), "not relevant"},
 	{"contained Medication of another drug", add(with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"#d"}`),
 		`"contained":[{"resourceType":"Medication","id":"d","code":{"text":"ibuprofen"}}]`), "not relevant"},
-	{"a Medication elsewhere, by its display", with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"Medication/9","display":"Aldesleukin 18 MIU"}`), il2 + "completed 600000 [iU]/kg IV"},
+	{"a Medication elsewhere, by its display", with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"Medication/9","display":"Aldesleukin 18 MIU"}`), il2 + "completed 600000 [iU]/kg IV see Medication/9"},
 	{"a Medication elsewhere that is another drug", with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"Medication/9","display":"Aspirin 81 MG"}`), "not relevant"},
-	{"a Medication elsewhere without a name", with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"Medication/9"}`), `dead letter medication-unresolved marks MedicationAdministration/m1 of "Patient/p1"`},
+	{"a Medication elsewhere without a name", elsewhere(`"Medication/9"`), waits + "see Medication/9"},
+	{"a Medication elsewhere, in a version of it", elsewhere(`"Medication/9/_history/3"`), waits + "see Medication/9"},
+	{"a Medication elsewhere, by the site's own URL", elsewhere(`"https://ehr.example.org/fhir/Medication/9"`), waits + "see Medication/9"},
+	{"a Medication of another server", elsewhere(`"https://elsewhere.example.org/fhir/Medication/9"`), unresolved},
+	{"a Medication that no Bundle explains", elsewhere(`"urn:uuid:6f0a"`), unresolved},
+	{"a contained Medication that is not there", elsewhere(`"#9"`), unresolved},
+	{"a Medication by its identifier only", elsewhere(`null,"identifier":{"system":"urn:x","value":"9"}`), unresolved},
+	{"no Medication", elsewhere(`"Substance/9"`), unresolved},
+	{"TIL by the display of a Medication elsewhere", elsewhere(`"Medication/9","display":"Lifileucel"`), with(waits, "dose  ", "dose til ") + "see Medication/9"},
 	{"a void of a Medication elsewhere", with(administration, "completed", "entered-in-error", `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"Medication/9"}`), `void MedicationAdministration/m1 of "Patient/p1"`},
 	{"a void without a medication", `{"resourceType":"MedicationAdministration","id":"m1","status":"entered-in-error","subject":{"reference":"Patient/p1"}}`, `void MedicationAdministration/m1 of "Patient/p1"`},
 	{"modifierExtension of a contained Medication", add(with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"#d"}`),
@@ -425,7 +500,6 @@ var jsonRows = []row{
 	{"two types", `{"resourceType":"DocumentReference","content":[],"resourceType":"Observation"}`, "dead letter duplicate-key"},
 	{"a document that is no JSON", `{"resourceType":"DocumentReference","content":[}`, "dead letter not-json"},
 	{"a document in another encoding", "{\"resourceType\":\"DocumentReference\",\"description\":\"M\xfcller\"}", "dead letter not-json"},
-	{"Medication", `{"resourceType":"Medication","id":"m","code":{"text":"aldesleukin"}}`, "not relevant"},
 
 	{"a key twice", add(observation, `"status":"final"`), "dead letter duplicate-key"},
 	{"a key twice within", with(observation, `"value":0.45`, `"value":45,"value":0.45`), "dead letter duplicate-key"},
@@ -453,10 +527,11 @@ var jsonRows = []row{
 func TestObservation(t *testing.T) { runRows(t, observationRows) }
 func TestSubject(t *testing.T)     { runRows(t, subjectRows) }
 func TestMedication(t *testing.T)  { runRows(t, medicationRows) }
+func TestProduct(t *testing.T)     { runRows(t, productRows) }
 func TestPerson(t *testing.T)      { runRows(t, personRows) }
 func TestJSON(t *testing.T)        { runRows(t, jsonRows) }
 
-var allRows = slices.Concat(observationRows, subjectRows, medicationRows, personRows, jsonRows)
+var allRows = slices.Concat(observationRows, subjectRows, medicationRows, productRows, personRows, jsonRows)
 
 // What is hostile must be refused before anything is built of it: google/fhir takes 6 s and 1 GB for 109 KB of nested extensions.
 func TestHostileInputIsCheap(t *testing.T) {

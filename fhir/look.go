@@ -167,6 +167,7 @@ func r5Shape(h *head) string {
 var codesOf = map[string][]string{
 	"Observation":              {"registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error", "unknown"},
 	"MedicationAdministration": {"in-progress", "not-done", "on-hold", "completed", "entered-in-error", "stopped", "unknown"},
+	"Medication":               {"", "active", "inactive", "entered-in-error"}, // it need have none
 	"Procedure":                {"preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown"},
 	"ResearchSubject": {
 		"candidate", "eligible", "follow-up", "ineligible", "not-registered", "off-study", "on-study", "on-study-intervention", "on-study-observation",
@@ -203,7 +204,7 @@ func (h *head) modifier() string {
 	if h.doc.get(name) != nil {
 		return name
 	}
-	for _, element := range append([]string{"contained", "interpretation"}, parsed[h.ref.Type]...) {
+	for _, element := range append([]string{"contained", "interpretation", "reasonCode"}, parsed[h.ref.Type]...) {
 		for rest := h.doc.get(element); ; {
 			i := bytes.Index(rest, []byte(`"`+name+`"`))
 			if i < 0 {

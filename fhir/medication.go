@@ -1,69 +1,195 @@
 package fhir
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	dtpb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/datatypes_go_proto"
 
 	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
-// medication finds what was given: by code, in a contained Medication or its ingredients, or by the words of a reference's display. resolved is
-// false for a reference that leads out of the resource and says no word of what it leads to.
-func (d *Decoder) medication(h *head, r *resolver) (name string, resolved bool) {
+// given is what an administration says of the drug.
+type given struct {
+	drug      string             // a concept, "" for none that is known
+	strength  *timeline.Strength // of the contained Medication
+	elsewhere string             // "Medication/<id>" of a resource of its own that says what was given, "" where there is none
+	// resolved: the administration itself says what was given, if only that it is another drug.
+	resolved bool
+}
+
+// medication finds what was given: by code, in a contained Medication or its ingredients, or by the words of a reference's display. Otherwise a Medication
+// of this site says it, whenever that comes; a reference to anything else is unresolved for good.
+func (d *Decoder) medication(h *head, r *resolver) given {
 	var code codeable
 	if raw := h.doc.get("medicationCodeableConcept"); raw != nil {
 		parse(raw, &code)
-		return d.concepts.drug(&code), true
+		return given{drug: d.concepts.drug(&code), resolved: true}
 	}
 	var ref reference
 	if !parse(h.doc.get("medicationReference"), &ref) {
-		return "", true // neither: the validator will say so, if anything else makes the resource relevant
-	}
-	if id, ok := strings.CutPrefix(ref.Reference, "#"); ok {
-		if m := r.contained(id); m != nil {
-			if name := d.containedDrug(m); name != "" {
-				return name, true
-			}
-			code.Text = ref.Display
-			return d.concepts.drug(&code), true
-		}
+		return given{resolved: true} // neither: the validator will say so, if anything else makes the resource relevant
 	}
 	code.Text = ref.Display
-	// A display that names another drug is an answer, as the text of a CodeableConcept is. Only where there is none, nobody can tell.
-	return d.concepts.drug(&code), strings.TrimSpace(ref.Display) != ""
+	g := given{drug: d.concepts.drug(&code), resolved: strings.TrimSpace(ref.Display) != ""}
+	if id, ok := strings.CutPrefix(ref.Reference, "#"); ok {
+		if m := r.contained(id); m != nil {
+			g.resolved = true
+			if p := d.product(m); p != nil && (p.Drug != "" || p.Other) {
+				g.drug, g.strength = p.Drug, p.Strength
+			}
+		}
+		return g
+	}
+	// A display that names another drug is an answer, as the text of a CodeableConcept is: a hospital's other drugs wait for nothing.
+	if g.resolved && g.drug == "" {
+		return g
+	}
+	if lit := r.literal(ref.Reference); strings.HasPrefix(lit, "Medication/") && validID(lit[len("Medication/"):]) {
+		g.elsewhere, g.resolved = lit, true
+	}
+	return g
 }
 
-// containedDrug finds the drug of a contained Medication: its own code, else its ingredients'.
-func (d *Decoder) containedDrug(m *document) string {
+// product reads a Medication: its own code, else its ingredients'. nil is one that names nothing at all.
+func (d *Decoder) product(m *document) *timeline.Product {
 	var code codeable
 	parse(m.get("code"), &code)
-	if name := d.concepts.drug(&code); name != "" {
-		return name
-	}
-	var ingredients []struct {
-		Item codeable `json:"itemCodeableConcept"`
-	}
+	var ingredients []ingredient
 	parse(m.get("ingredient"), &ingredients)
+	p := &timeline.Product{Drug: d.concepts.drug(&code)}
+	names, plain := code.named(d.concepts)
 	fluid := len(ingredients) > 0
+	var of *ingredient // that is the drug
 	for i := range ingredients {
-		switch name := d.concepts.drug(&ingredients[i].Item); name {
-		case timeline.Crystalloid:
-		case "":
-			fluid = false
-		default:
-			return name
+		g := &ingredients[i]
+		if g.Reference.Display != "" && g.Item.Text == "" {
+			g.Item.Text = g.Reference.Display
 		}
+		n, pl := g.Item.named(d.concepts)
+		names, plain = names || n, plain || pl
+		name := d.concepts.drug(&g.Item)
+		fluid = fluid && name == timeline.Crystalloid
+		if name == "" || name == timeline.Crystalloid || p.Drug != "" && name != p.Drug {
+			continue
+		}
+		if of != nil { // one drug twice: which strength is meant is not guessed
+			of = &ingredient{}
+			continue
+		}
+		p.Drug, of = name, g
 	}
-	if fluid { // and nothing else: beside a drug it is what the drug is dissolved in
-		return timeline.Crystalloid
+	if p.Drug == "" && fluid { // and nothing else: beside a drug it is what the drug is dissolved in
+		p.Drug = timeline.Crystalloid
 	}
-	return ""
+	if !names {
+		return nil
+	}
+	if of == nil && len(ingredients) == 1 {
+		of = &ingredients[0]
+	}
+	if of != nil && p.Drug != "" {
+		var amount ratio
+		parse(m.get("amount"), &amount)
+		p.Strength = strength(&of.Strength, &amount)
+	}
+	if p.Drug = d.read(p.Drug); p.Drug == "" {
+		p.Strength, p.Other = nil, plain
+	}
+	return p
+}
+
+// ingredient is one of a Medication's.
+type ingredient struct {
+	Item      codeable  `json:"itemCodeableConcept"`
+	Reference reference `json:"itemReference"`
+	Strength  ratio     `json:"strength"`
+}
+
+// named reports whether a concept says anything, and whether it says it so that not knowing it means that it is something else: in words, or by a code of
+// a system in which the drugs are known.
+func (k *codeable) named(c *concepts) (names, plain bool) {
+	plain = k.Text != ""
+	for _, code := range k.Coding {
+		names = names || code.Code != ""
+		plain = plain || code.Display != "" || code.Code != "" && c.systems[code.System]
+	}
+	return names || plain, plain
+}
+
+// ratio is a FHIR Ratio.
+type ratio struct {
+	Numerator   quantity `json:"numerator"`
+	Denominator quantity `json:"denominator"`
+}
+
+// quantity is a FHIR Quantity, its number as it was written.
+type quantity struct {
+	Value      jsontext.Value `json:"value"`
+	Comparator string         `json:"comparator"`
+	Unit       string         `json:"unit"`
+	Code       string         `json:"code"`
+}
+
+// dose reads a quantity in a unit of dose, one that is exact and greater than zero.
+func (q *quantity) dose() (n timeline.Quantity, dimension string, ok bool) {
+	v, err := decimal.Parse(string(q.Value))
+	if err != nil || q.Comparator != "" || v.Sign() <= 0 {
+		return n, "", false
+	}
+	u, dimension, sent, p := doseUnit(q.Code, q.Unit)
+	if p != nil || strings.Contains(dimension, "/") {
+		return n, "", false
+	}
+	if v, err = u.Canonical(v); err != nil {
+		return n, "", false
+	}
+	return timeline.Quantity{Value: v, Text: digits(string(q.Value)), Unit: safeUnit(sent)}, dimension, true
+}
+
+// strength reads how much drug a quantity of the product holds. A strength by the package ("22 MIU in 1 vial") is one by volume where amount says what the
+// same package holds ("1.2 mL in 1 vial"). nil is none that can be read.
+func strength(s, amount *ratio) *timeline.Strength {
+	var out timeline.Strength
+	var ok bool
+	if out.Amount, out.Dimension, ok = s.Numerator.dose(); !ok {
+		return nil
+	}
+	if out.Per, out.PerDimension, ok = s.Denominator.dose(); ok {
+		return &out
+	}
+	if out.Per, out.PerDimension, ok = amount.Numerator.dose(); !ok || out.PerDimension != "mL" || !s.Denominator.same(&amount.Denominator) {
+		return nil
+	}
+	return &out
+}
+
+// same reports two quantities of one number and one unit, whatever that unit is.
+func (q *quantity) same(o *quantity) bool {
+	a, err1 := decimal.Parse(string(q.Value))
+	b, err2 := decimal.Parse(string(o.Value))
+	return err1 == nil && err2 == nil && a.Cmp(b) == 0 && a.Sign() > 0 && q.Comparator == "" && o.Comparator == "" && q.Code == o.Code &&
+		strings.EqualFold(strings.TrimSpace(q.Unit), strings.TrimSpace(o.Unit))
+}
+
+// medicationProduct turns a Medication into a fact. Of another drug nothing more is kept than that it is one: an administration that refers to it must not
+// wait for it.
+func (d *Decoder) medicationProduct(h *head, f *timeline.Fact) *problem {
+	f.Product = d.product(h.doc)
+	if f.Product == nil {
+		return refuse(ReasonMedicationUnresolved, "the Medication has neither a code nor an ingredient that names anything")
+	}
+	if f.Product.Drug == "" {
+		return nil
+	}
+	_, p := d.parseProjection(h)
+	return p
 }
 
 // administration turns a MedicationAdministration into a fact.
-func (d *Decoder) administration(h *head, drug string, f *timeline.Fact) *problem {
+func (d *Decoder) administration(h *head, g given, f *timeline.Fact) *problem {
 	var p *problem
 	if f.At, f.End, p = h.span("effective", d.cfg.Zone); p != nil {
 		return p
@@ -73,16 +199,23 @@ func (d *Decoder) administration(h *head, drug string, f *timeline.Fact) *proble
 		return p
 	}
 	m := resource.GetMedicationAdministration()
-	if drug == timeline.TIL {
+	if g.drug == timeline.TIL && g.elsewhere == "" { // else package site says so, when it knows the Medication
 		f.Procedure = &timeline.Procedure{Kind: timeline.TIL, Status: h.status}
 		return nil
 	}
-	dose := &timeline.Dose{Drug: drug, Status: h.status}
+	dose := &timeline.Dose{Drug: g.drug, Status: h.status, Medication: g.elsewhere, Strength: g.strength}
 	for _, reason := range m.GetStatusReason() {
 		for _, c := range reason.GetCoding() {
 			if code := c.GetCode().GetValue(); code != "" {
 				dose.Reasons = append(dose.Reasons, c.GetSystem().GetValue()+"|"+code)
 			}
+		}
+	}
+	var given []codeable
+	parse(h.doc.get("reasonCode"), &given)
+	for i := range given {
+		if name := given[i].byWord(d.concepts.indications); name != "" && !slices.Contains(dose.For, name) {
+			dose.For = append(dose.For, name)
 		}
 	}
 	if h.status == "unknown" {

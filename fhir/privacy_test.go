@@ -53,6 +53,9 @@ const (
 		"birthDate":"1970-01-01","contact":[{"name":{"text":"‹relative›"}}],"link":[{"other":{"reference":"Patient/‹other›"},"type":"replaced-by"}]}`
 	plantedProcedure = `{"resourceType":"Procedure","id":"‹id›","meta":{"lastUpdated":"2026-02-20T12:05:00Z"},"status":"completed","code":{"text":"TIL infusion ‹words›"},
 		"subject":{"reference":"Patient/‹patient›","display":"‹name›"},"performedDateTime":"2026-02-16T09:00:00-06:00","note":[{"text":"‹note›"}],"complication":[{"text":"‹complication›"}]}`
+	plantedMedication = `{"resourceType":"Medication","id":"‹id›","meta":{"lastUpdated":"2026-02-20T12:05:00Z"},"status":"active","code":{"text":"aldesleukin ‹drug›"},
+		"manufacturer":{"display":"‹maker›"},"batch":{"lotNumber":"‹lot›"},"ingredient":[{"itemReference":{"reference":"Substance/‹substance›","display":"‹substance›"},
+		"strength":{"numerator":{"value":18,"unit":"‹unit›"},"denominator":{"value":1,"unit":"‹package›"}}}]}`
 )
 
 // breaks are ways in which a feed is wrong, each with something about a person in the very place that is wrong.
@@ -100,7 +103,7 @@ func TestNothingOfAPersonIsShown(t *testing.T) {
 	kinds := map[fhir.Kind]int{}
 	reasons := map[fhir.Reason]int{}
 	var resources []string
-	for _, base := range []string{plantedObservation, plantedAdministration, plantedSubject, plantedPatient, plantedProcedure} {
+	for _, base := range []string{plantedObservation, plantedAdministration, plantedSubject, plantedPatient, plantedProcedure, plantedMedication} {
 		for _, edits := range breaks {
 			if len(edits) > 0 && !strings.Contains(base, edits[0]) {
 				continue

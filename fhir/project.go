@@ -21,6 +21,7 @@ var parsed = map[string][]string{
 	"Procedure":       {"status", "code", "subject", "performedDateTime", "performedPeriod", "performedString", "performedAge", "performedRange"},
 	"ResearchSubject": {"status", "period", "study", "individual", "assignedArm", "actualArm", "identifier"},
 	"Patient":         {"identifier", "link", "deceasedBoolean", "deceasedDateTime"},
+	"Medication":      {"status", "code", "amount", "ingredient"},
 }
 
 // google parses and validates the elements that rules read.

@@ -22,14 +22,20 @@ func doses(c *Case) {
 	var d *dose
 	if c.Protocol.Dosing != nil {
 		d = &dose{c: c, weight: c.dosingWeight()}
+		d.surface = c.bodySurface(d.weight)
 		c.elsewhere = c.wrongArm(d)
 		c.unreadAmounts()
 	}
 	for _, r := range c.Protocol.RegimensOf(c.Arm) {
 		var k course
-		if r.Schedule == "daily" {
+		switch r.Schedule {
+		case "daily":
 			k = c.walkDaily(r)
-		} else {
+		case "cycle":
+			k = c.walkCycle(r)
+		case "given":
+			k = c.walkGiven(r)
+		default:
 			k = c.walkInterval(r)
 		}
 		if d != nil {
@@ -56,6 +62,9 @@ func (c *Case) missed(k *course) {
 		}
 		first, n := &k.slots[i], i
 		f := Finding{Rule: "dev.dose-missed", Key: k.regimen.ID, Onset: first.due, Detected: later(first.missedAt, first.known), Importance: Minor}
+		if k.regimen.Missed == "important" {
+			f.Importance = Important
+		}
 		if k.nothing {
 			f.Importance = Query
 		}
@@ -84,7 +93,7 @@ func (c *Case) missed(k *course) {
 
 // clock is a due time as people say it: a day for a daily regimen.
 func (c *Case) clock(t time.Time, r *protocol.Regimen) string {
-	if r.Schedule == "daily" {
+	if r.Schedule != "interval" {
 		return c.local(t).Format(time.DateOnly)
 	}
 	return c.local(t).Format("2006-01-02 15:04")
@@ -96,7 +105,7 @@ func (c *Case) judge(k *course, s *slot) {
 		return
 	}
 	f := Finding{
-		Key: k.regimen.ID, Onset: s.due, Detected: later(s.record.ReceivedAt, s.known),
+		Key: k.regimen.ID, Onset: s.due, Detected: later(s.record.KnownAt(), s.known),
 		Evidence:    []Evidence{factEvidence(s.record, "dose", s.record.Dose.Status)},
 		NeedsReview: c.Timeline.Doubtful(s.record.Ref),
 	}
@@ -321,14 +330,14 @@ func holds(v ctcae.Bounds, comparison string, limit decimal.Rounded) ctcae.Answe
 func (c *Case) curious(k *course) {
 	for _, f := range k.untimed {
 		c.report(Finding{
-			Rule: "data.timing-unknown", Key: f.Ref.String(), Onset: f.At.Start, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Rule: "data.timing-unknown", Key: f.Ref.String(), Onset: f.At.Start, Detected: f.KnownAt(), NeedsReview: c.Timeline.Doubtful(f.Ref),
 			Evidence: []Evidence{factEvidence(f, "dose", f.At.Date)},
 			Message:  k.regimen.Title + " is recorded with a date only: it counts, its timing is not judged. Review.",
 		})
 	}
 	second := func(f *timeline.Fact, why string) {
 		c.report(Finding{
-			Rule: "data.possible-duplicate", Key: f.Ref.String(), Onset: f.At.Start, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Rule: "data.possible-duplicate", Key: f.Ref.String(), Onset: f.At.Start, Detected: f.KnownAt(), NeedsReview: c.Timeline.Doubtful(f.Ref),
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)},
 			Message:  k.regimen.Title + " " + why + " Review.",
 		})
@@ -365,7 +374,7 @@ func notOnStudy(c *Case) {
 			continue
 		}
 		c.report(Finding{
-			Rule: "data.not-on-study", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.ReceivedAt, c.enrolled.ReceivedAt),
+			Rule: "data.not-on-study", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.KnownAt(), c.enrolled.ReceivedAt),
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status), factEvidence(c.enrolled, "enrolment", c.Enrolment.Status)},
 			Message:  fmt.Sprintf("%s given after the patient left the study. Review.", f.Dose.Drug),
 		})
@@ -412,6 +421,8 @@ func dataQuality(c *Case) {
 	for _, f := range c.Timeline.Doses() {
 		var rule, message string
 		switch {
+		case f.Dose.Drug == "":
+			continue // what was given is not known: see unresolvedMedications
 		case c.fromFuture(f):
 			rule, message = "data.implausible", "The clinical time lies after the receipt: not used."
 		case f.Visible(c.Now) && f.Dose.Problem != nil:
@@ -420,7 +431,7 @@ func dataQuality(c *Case) {
 			continue
 		}
 		c.report(Finding{
-			Rule: rule, Key: f.Ref.String(), Onset: f.At.Start, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Rule: rule, Key: f.Ref.String(), Onset: f.At.Start, Detected: f.KnownAt(), NeedsReview: c.Timeline.Doubtful(f.Ref),
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)}, Message: f.Dose.Drug + ": " + message + " Review.",
 		})
 	}

@@ -31,7 +31,7 @@ func (g *graded) received() time.Time {
 		t = later(t, p.Fact.ReceivedAt)
 	}
 	for _, f := range g.doses {
-		t = later(t, f.ReceivedAt)
+		t = later(t, f.KnownAt())
 	}
 	return t
 }

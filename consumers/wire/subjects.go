@@ -45,7 +45,7 @@ func FHIR(site, resourceType string) string {
 	return "fhir." + Token(site) + "." + Token(resourceType)
 }
 
-// Facts is the subject of a patient's facts. key is a [PatientKey], or "-" for a fact that names nobody.
+// Facts is the subject of a patient's facts, and of a Medication's, which is nobody's. key is a [PatientKey], or "-" for a fact that names nobody.
 func Facts(site, key string) string { return "facts." + Token(site) + "." + key }
 
 // DeadLetters is the subject of what was refused for a reason.

@@ -290,12 +290,8 @@ func (e *Evaluator) History(now time.Time, tell func(alert.Event) error) error {
 		if sites[f.Site] == nil {
 			sites[f.Site] = site.New(f.Site)
 		}
-		reason := f.Ref.String()
-		if f.Version.ID != "" {
-			reason += " version " + f.Version.ID
-		}
 		for _, p := range sites[f.Site].Apply(f) {
-			if err := evaluate(p, f.ReceivedAt, reason); err != nil {
+			if err := evaluate(p, f.ReceivedAt, f.Reason()); err != nil {
 				return err
 			}
 		}

@@ -93,7 +93,7 @@ func Parse(name string, data []byte) (*Protocol, error) {
 	if !shaped {
 		return nil, f.sorted()
 	}
-	p := &Protocol{FutureTolerance: Duration(24 * time.Hour)}
+	p := &Protocol{FutureTolerance: Duration(24 * time.Hour), MedicationWait: Duration(24 * time.Hour)}
 	if err := yaml.UnmarshalWithOptions(data, p, yaml.Strict()); err != nil {
 		return nil, f.syntax(err)
 	}
@@ -271,7 +271,10 @@ func compiled() (*jsonschema.Schema, error) {
 }
 
 // concepts that a protocol may name, beside analytes.
-var drugs = []string{timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.Fludarabine, timeline.Pembrolizumab, timeline.TIL}
+var drugs = []string{
+	timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.Fludarabine, timeline.Pembrolizumab, timeline.TIL, timeline.Steroid, timeline.Vasopressor, timeline.Crystalloid,
+	timeline.Meperidine, timeline.Levothyroxine,
+}
 
 // zone judges the time zone, together with what the schema finds.
 func (f *file) zone(doc any) {
@@ -320,7 +323,7 @@ func (f *file) check(p *Protocol) {
 	for i := range p.Regimens {
 		r, at := &p.Regimens[i], func(field string) []string { return []string{"regimens", strconv.Itoa(i), field} }
 		drug(r.Drug, at("drug")...)
-		if !slices.ContainsFunc(p.Arms, func(a Arm) bool { return a.ID == r.Arm }) {
+		if r.Arm != AllArms && !slices.ContainsFunc(p.Arms, func(a Arm) bool { return a.ID == r.Arm }) {
 			f.at(at("arm"), "regimen %s: there is no arm %q", r.ID, r.Arm)
 		}
 		if seen[[2]string{r.Arm, r.ID}] {
@@ -339,6 +342,21 @@ func (f *file) check(p *Protocol) {
 		}
 	}
 	f.dosing(p, drug)
+	for i := range p.Intervals {
+		n, at := &p.Intervals[i], func(field string) []string { return []string{"preconditions", strconv.Itoa(i), field} }
+		drug(n.After, at("after")...)
+		if n.Before != p.Day0 {
+			f.at(at("before"), "only %s, which defines day 0, can wait for another drug, not %q", p.Day0, n.Before)
+		}
+		if n.AtMost > 0 && n.AtMost <= n.MoreThan {
+			f.at(at("atMost"), "%s: no time is more than %s and at most %s", n.ID, n.MoreThan.D(), n.AtMost.D())
+		}
+	}
+	for i := range p.Prohibited {
+		for j, name := range p.Prohibited[i].Drugs {
+			drug(name, "prohibited", strconv.Itoa(i), "drugs", strconv.Itoa(j))
+		}
+	}
 	f.holds(p, drug)
 	f.terms(p, drug)
 	f.normal(p)
@@ -466,6 +484,11 @@ var doseUnits = []string{"[iU]", "[iU]/kg", "[iU]/m2", "mg", "mg/kg", "mg/m2"}
 // dosing judges amounts.
 func (f *file) dosing(p *Protocol, drug func(string, ...string)) {
 	for i := range p.Regimens {
+		for j, n := range p.Regimens[i].Renal {
+			if !n.AtLeast.Less(n.Below) || p.Regimens[i].Dose == nil {
+				f.at([]string{"regimens", strconv.Itoa(i), "renal", strconv.Itoa(j), "below"}, "a range of clearance begins below its end, and adjusts a dose")
+			}
+		}
 		if d := p.Regimens[i].Dose; d != nil && !slices.Contains(doseUnits, d.Unit) {
 			f.at([]string{"regimens", strconv.Itoa(i), "dose", "unit"}, "a dose is planned in one of %s, not %q", strings.Join(doseUnits, ", "), d.Unit)
 		}

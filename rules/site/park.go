@@ -14,16 +14,21 @@ type parking struct {
 	load  func(identity string) ([]*timeline.Fact, error)
 	ids   map[string]bool
 	under map[uint64][]string // by resource, the identities under which versions of it are parked
-	err   error
+	// products are the Medications of which versions are parked, by resource: true where each of them plainly names a drug that no rule reads, so that
+	// an administration which refers to it can be judged without them.
+	products map[uint64]bool
+	err      error
 }
 
 // Park makes the site hold only the facts of patients who are or were enrolled. The others' are forgotten, and asked for by identity when such a
 // person is enrolled, is found to be a patient who is, or when a resource of theirs turns out to be such a patient's. load returns every fact
-// given to [Site.Apply] that names the identity; facts that it repeats do no harm. What is true of a patient does not depend on Park.
+// given to [Site.Apply] that the identity owns ([timeline.Fact.Owner]); facts that it repeats do no harm. What is true of a patient does not depend on Park.
+//
+// Medications are not held either until an administration that is held refers to one.
 //
 // Call it before the first fact. After each Apply look at [Site.Err].
 func (s *Site) Park(load func(identity string) ([]*timeline.Fact, error)) {
-	s.parking = &parking{load: load, ids: map[string]bool{}, under: map[uint64][]string{}}
+	s.parking = &parking{load: load, ids: map[string]bool{}, under: map[uint64][]string{}, products: map[uint64]bool{}}
 }
 
 // Err is the first error of the function given to [Site.Park]. The site has then missed facts and must not be used.
@@ -45,6 +50,9 @@ func (s *Site) Parked() int {
 // park forgets a fact of somebody who is not in a trial, and reports whether it did. Enrolments and Patient resources are always held: they say
 // who is. So is a fact that names nobody, and one of a resource that is held.
 func (s *Site) park(f *timeline.Fact) bool {
+	if f.Ref.Type == "Medication" {
+		return s.parkProduct(f)
+	}
 	id := f.Patient.Identity()
 	if s.parking == nil || id == "" || f.Ref.Type == "ResearchSubject" || f.Ref.Type == "Patient" || s.resources[f.Ref] != nil || s.inTrial(s.resolve(id)) {
 		return false

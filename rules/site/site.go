@@ -24,6 +24,7 @@ type Site struct {
 	refs      map[string]map[*resource]bool  // resources that some version says are of an identity
 	claims    map[string]map[string]struct{} // identifier → references of the Patient resources that carry it
 	links     map[string]string              // "Patient/old" → "Patient/new"
+	uses      map[string]map[*resource]bool  // "Medication/x" → administrations of which some version refers to it
 	holders   map[subjectKey]*Patient        // in whose standing the alerts of a subject are
 	parking   *parking                       // nil: every fact is held
 }
@@ -63,7 +64,7 @@ type subjectKey struct{ study, subject string }
 func New(name string) *Site {
 	return &Site{
 		Name: name, resources: map[timeline.Ref]*resource{}, patients: map[string]*Patient{},
-		refs: map[string]map[*resource]bool{}, claims: map[string]map[string]struct{}{}, links: map[string]string{},
+		refs: map[string]map[*resource]bool{}, claims: map[string]map[string]struct{}{}, links: map[string]string{}, uses: map[string]map[*resource]bool{},
 		holders: map[subjectKey]*Patient{},
 	}
 }
@@ -81,6 +82,10 @@ func (s *Site) Apply(f *timeline.Fact) []*Patient {
 
 func (s *Site) apply(f *timeline.Fact, changed map[string]bool) {
 	r := s.resources[f.Ref]
+	if f.Ref.Type == "Medication" {
+		s.applyProduct(f, changed)
+		return
+	}
 	if r == nil {
 		r = &resource{ref: f.Ref}
 		s.resources[f.Ref] = r
@@ -88,6 +93,9 @@ func (s *Site) apply(f *timeline.Fact, changed map[string]bool) {
 	before := r.Latest()
 	if !r.Add(f) {
 		return
+	}
+	if f.Dose != nil && f.Dose.Medication != "" {
+		s.use(r, f.Dose.Medication, changed)
 	}
 	if id := f.Patient.Identity(); id != "" {
 		if s.refs[id] == nil {
@@ -109,7 +117,7 @@ func person(f *timeline.Fact) *timeline.Person {
 }
 
 // place gives a new version of a resource to the timelines that hold it, and all versions to one that newly does. A timeline sees a version
-// that names somebody else as a void.
+// that names somebody else as a void, and an administration as its Medication completes it.
 func (s *Site) place(r *resource, f *timeline.Fact, changed map[string]bool) {
 	if id := f.Patient.Identity(); id != "" {
 		if to := s.resolve(id); !slices.Contains(r.attached, to) {
@@ -135,8 +143,13 @@ func (s *Site) attach(r *resource, to string, changed map[string]bool) {
 func (s *Site) asSeenBy(f *timeline.Fact, patient string) *timeline.Fact {
 	id := f.Patient.Identity()
 	if f.State != timeline.Usable || id == "" || s.resolve(id) == patient {
-		return f
+		return s.joined(f)
 	}
+	return asVoid(f)
+}
+
+// asVoid is a version that says nothing here.
+func asVoid(f *timeline.Fact) *timeline.Fact {
 	return &timeline.Fact{Ref: f.Ref, Version: f.Version, ReceivedAt: f.ReceivedAt, Site: f.Site, Patient: f.Patient, State: timeline.Void}
 }
 

@@ -41,6 +41,9 @@ func fact(kind, id string, version int, patient string, hours float64) *timeline
 		Ref: timeline.Ref{Type: kind, ID: id}, Site: "main", At: timeline.Time{Start: at}, ReceivedAt: at.Add(time.Duration(version) * time.Minute),
 		Version: timeline.Version{ID: fmt.Sprint(version), Digest: fmt.Sprintf("%s/%s/%d", kind, id, version)},
 	}
+	if kind == "Medication" {
+		return f // nobody's
+	}
 	if strings.HasPrefix(patient, "Patient/") {
 		f.Patient.Reference = patient
 	} else {
@@ -68,7 +71,7 @@ func count(id string, version int, patient, value string, hours float64) *timeli
 }
 
 func void(f *timeline.Fact) *timeline.Fact {
-	f.State, f.Results = timeline.Void, nil
+	f.State, f.Results, f.Dose, f.Product = timeline.Void, nil, nil, nil
 	return f
 }
 
@@ -76,6 +79,31 @@ func void(f *timeline.Fact) *timeline.Fact {
 func person(id string, version int, replacedBy string, identifiers ...string) *timeline.Fact {
 	f := fact("Patient", id, version, "Patient/"+id, 0)
 	f.Person = &timeline.Person{Identifiers: identifiers, ReplacedBy: replacedBy}
+	return f
+}
+
+// infusion is one of cells at noon, two days before: IL-2 is due within 24 h of it.
+func infusion(id, patient string) *timeline.Fact {
+	f := fact("Procedure", id, 1, patient, -48)
+	f.Procedure = &timeline.Procedure{Kind: timeline.TIL, Status: "completed"}
+	return f
+}
+
+// given is a version of an administration of what a Medication says; display is the drug that the reference's display names.
+func given(id string, version int, patient, medication, display string, hours float64) *timeline.Fact {
+	f := fact("MedicationAdministration", id, version, patient, hours)
+	f.Dose = &timeline.Dose{Drug: display, Status: "completed", Medication: "Medication/" + medication}
+	return f
+}
+
+// product is a version of a Medication: a drug that rules read, "other" for another drug, "" for codes that mean nothing here.
+func product(id string, version int, drug string) *timeline.Fact {
+	f := fact("Medication", id, version, "", float64(version))
+	f.At = timeline.Time{}
+	f.Product = &timeline.Product{Drug: drug}
+	if drug == "other" {
+		f.Product = &timeline.Product{Other: true}
+	}
 	return f
 }
 
@@ -95,10 +123,10 @@ type run struct {
 func (r *run) apply(facts ...*timeline.Fact) {
 	for _, f := range facts {
 		if r.log != nil {
-			r.log[f.Patient.Identity()] = append(r.log[f.Patient.Identity()], f)
+			r.log[f.Owner()] = append(r.log[f.Owner()], f)
 		}
 		for _, p := range r.site.Apply(f) {
-			for _, e := range p.Evaluate(r.trial, alert.Cause{Now: noon.Add(8 * time.Hour), Reason: f.Ref.String() + " version " + f.Version.ID}) {
+			for _, e := range p.Evaluate(r.trial, alert.Cause{Now: noon.Add(8 * time.Hour), Reason: f.Reason()}) {
 				for _, ev := range e.Events {
 					if r.versions[ev.Alert]++; ev.Version != r.versions[ev.Alert] {
 						r.err = fmt.Errorf("%s: got version %d, want %d", ev.Alert, ev.Version, r.versions[ev.Alert])
@@ -175,12 +203,16 @@ func (r *run) state() string {
 	return b.String()
 }
 
-// findings lists them as "Patient/p1: S-001 tox.fever".
+// findings lists them as "Patient/p1: S-001 tox.fever", with ", for review" where somebody must look.
 func (r *run) findings() []string {
 	lines := []string{}
 	for _, p := range r.site.Patients() {
 		for _, f := range rules.Evaluate(p.Timeline, r.trial[0], noon.Add(8*time.Hour)).Findings {
-			lines = append(lines, fmt.Sprintf("%s: %s %s", p.Identity, f.Subject, f.Rule))
+			line := fmt.Sprintf("%s: %s %s", p.Identity, f.Subject, f.Rule)
+			if f.NeedsReview {
+				line += ", for review"
+			}
+			lines = append(lines, line)
 		}
 	}
 	return lines
@@ -268,7 +300,7 @@ var stories = []struct {
 			return []*timeline.Fact{first, enrolled("rs-1", "Patient/p1", "S-001"), temperature("t", 1, "Patient/old", "38.6", 1), person("old", 2, "Patient/p1")}
 		},
 		[]string{"Patient/p1: S-001 tox.fever"},
-		[]string{"opened S-000 tox.fever", "retracted S-000 tox.fever, no longer supported: Patient/old version 2", "opened S-001 tox.fever"},
+		[]string{"opened S-000 tox.fever", "retracted S-000 tox.fever, no longer supported: Patient/old version 2, replaced by Patient/p1", "opened S-001 tox.fever"},
 	},
 	{
 		"a chain of links ends at the last record",
@@ -353,7 +385,7 @@ var stories = []struct {
 		},
 		[]string{"Patient/old: S-000 tox.fever"},
 		[]string{
-			"opened S-000 tox.fever", "retracted S-000 tox.fever, no longer supported: Patient/old version 2", "opened S-001 tox.fever",
+			"opened S-000 tox.fever", "retracted S-000 tox.fever, no longer supported: Patient/old version 2, replaced by Patient/p1", "opened S-001 tox.fever",
 			"opened S-000 tox.fever", "retracted S-001 tox.fever, no longer supported: Patient/old version 3",
 		},
 	},
@@ -378,6 +410,170 @@ var stories = []struct {
 			}
 		},
 		[]string{"Patient/p1: S-001 tox.neutrophil-count-decreased", "Patient/p2: S-002 tox.fever"},
+		nil,
+	},
+	{
+		"two Patient resources claim one identifier: the smaller reference has it",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), enrolled("rs-2", "Patient/p2", "S-002"), person("p2", 1, "", "urn:mrn|42"), temperature("t", 1, "urn:mrn|42", "38.6", 1),
+				person("p1", 1, "", "urn:mrn|42"),
+			}
+		},
+		[]string{"Patient/p1: S-001 tox.fever"},
+		[]string{"opened S-002 tox.fever", "opened S-001 tox.fever", "retracted S-002 tox.fever, no longer supported: Patient/p1 version 1"},
+	},
+	{
+		"the Patient resource that carried the identifier is deleted",
+		func() []*timeline.Fact {
+			deleted := void(person("p1", 2, ""))
+			deleted.Person = nil
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), person("p1", 1, "", "urn:mrn|42"), temperature("t", 1, "urn:mrn|42", "38.6", 1), deleted,
+			}
+		},
+		[]string{},
+		[]string{"opened S-001 tox.fever", "retracted S-001 tox.fever, no longer supported: Patient/p1 version 2"},
+	},
+	{
+		"a version that could not be read marks the older one for review, whomever it names",
+		func() []*timeline.Fact {
+			refused := temperature("t", 2, "Patient/p2", "38.6", 1)
+			refused.State, refused.Results = timeline.Refused, nil
+			return []*timeline.Fact{enrolled("rs-1", "Patient/p1", "S-001"), enrolled("rs-2", "Patient/p2", "S-002"), temperature("t", 1, "Patient/p1", "38.6", 1), refused}
+		},
+		[]string{"Patient/p1: S-001 tox.fever, for review"},
+		[]string{"opened S-001 tox.fever", "updated S-001 tox.fever"},
+	},
+	{
+		"one dose charted under both records of one person counts once",
+		func() []*timeline.Fact {
+			dose := func(id, patient string) *timeline.Fact {
+				f := given(id, 1, patient, "", timeline.Aldesleukin, -24)
+				f.Dose.Medication, f.Dose.Dimension, f.Dose.Amount = "", "[iU]", &timeline.Quantity{Value: decimal.Must("50400000"), Text: "50.4", Unit: "MIU"}
+				return f
+			}
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/old"), dose("m", "Patient/p1"), dose("m2", "Patient/old"), person("old", 2, "Patient/p1"),
+			}
+		},
+		[]string{"Patient/p1: S-001 data.possible-duplicate", "Patient/p1: S-001 data.ungradable", "Patient/p1: S-001 dev.dose-missed"},
+		nil,
+	},
+	{
+		"the administration comes before the Medication: the dose was late, and is known to have been when the Medication comes",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/p1"), given("m", 1, "Patient/p1", "x", "", 0), product("x", 1, timeline.Aldesleukin)}
+		},
+		[]string{"Patient/p1: S-001 dev.dose-late"},
+		[]string{"opened S-001 dev.dose-missed", "retracted S-001 dev.dose-missed, no longer supported: Medication/x version 1", "opened S-001 dev.dose-late"},
+	},
+	{
+		"a corrected Medication changes what was given to everybody",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/p1"), given("m", 1, "Patient/p1", "x", "", 0),
+				enrolled("rs-2", "Patient/p2", "S-002"), infusion("til-2", "Patient/p2"), product("x", 1, "other"), product("x", 2, timeline.Aldesleukin),
+			}
+		},
+		[]string{"Patient/p1: S-001 dev.dose-late", "Patient/p2: S-002 dev.dose-missed"},
+		nil,
+	},
+	{
+		"a Medication that is corrected to another drug takes the dose back",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/p1"), product("x", 1, timeline.Aldesleukin), given("m", 1, "Patient/p1", "x", "", 0),
+				product("x", 2, "other"),
+			}
+		},
+		[]string{"Patient/p1: S-001 dev.dose-missed"},
+		[]string{
+			"opened S-001 dev.dose-missed", "retracted S-001 dev.dose-missed, no longer supported: MedicationAdministration/m version 1", "opened S-001 dev.dose-late",
+			"retracted S-001 dev.dose-late, no longer supported: Medication/x version 2", "opened S-001 dev.dose-missed",
+		},
+	},
+	{
+		"a Medication that is voided leaves its administrations waiting",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/p1"), product("x", 1, timeline.Aldesleukin), given("m", 1, "Patient/p1", "x", "", -24),
+				void(product("x", 2, "")),
+			}
+		},
+		[]string{"Patient/p1: S-001 data.ungradable", "Patient/p1: S-001 dev.dose-missed"},
+		nil,
+	},
+	{
+		"the display stands in while there is no Medication, and where its codes mean nothing",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/p1"), given("m", 1, "Patient/p1", "x", timeline.Aldesleukin, 0), product("x", 1, ""),
+				given("m2", 1, "Patient/p1", "y", timeline.Aldesleukin, 8),
+			}
+		},
+		[]string{"Patient/p1: S-001 dev.dose-late"},
+		nil,
+	},
+	{
+		"a Medication whose codes mean nothing and no display: a drug that nobody reads, as in a CodeableConcept",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/p1"), given("m", 1, "Patient/p1", "x", "", -24), product("x", 1, ""),
+			}
+		},
+		[]string{"Patient/p1: S-001 dev.dose-missed"},
+		nil,
+	},
+	{
+		"a Medication goes before the display",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/p1"), given("m", 1, "Patient/p1", "x", timeline.Aldesleukin, 0), product("x", 1, "other"),
+			}
+		},
+		[]string{"Patient/p1: S-001 dev.dose-missed"},
+		nil,
+	},
+	{
+		"the cells are a Medication too: with it comes day 0",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{enrolled("rs-1", "Patient/p1", "S-001"), given("til", 1, "Patient/p1", "x", "", -48), product("x", 1, timeline.TIL)}
+		},
+		[]string{"Patient/p1: S-001 dev.dose-missed"},
+		[]string{"opened S-001 data.ungradable", "retracted S-001 data.ungradable, no longer supported: Medication/x version 1", "opened S-001 dev.dose-missed"},
+	},
+	{
+		"an administration that is corrected to another Medication",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/p1"), given("m", 1, "Patient/p1", "y", "", 0), product("y", 1, "other"),
+				given("m", 2, "Patient/p1", "x", "", 0), product("x", 1, timeline.Aldesleukin),
+			}
+		},
+		[]string{"Patient/p1: S-001 dev.dose-late"},
+		nil,
+	},
+	{
+		"an administration that moves to another patient takes its Medication along",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), given("m", 1, "Patient/p1", "x", "", 0), product("x", 1, timeline.Aldesleukin),
+				enrolled("rs-2", "Patient/p2", "S-002"), infusion("til", "Patient/p2"), given("m", 2, "Patient/p2", "x", "", 0),
+			}
+		},
+		[]string{"Patient/p2: S-002 dev.dose-late"},
+		nil,
+	},
+	{
+		"records are joined, and the Medication comes last",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "urn:mrn|42"), person("p1", 1, "", "urn:mrn|42"), given("m", 1, "Patient/old", "x", "", 0),
+				person("old", 2, "Patient/p1"), product("x", 1, timeline.Aldesleukin),
+			}
+		},
+		[]string{"Patient/p1: S-001 dev.dose-late"},
 		nil,
 	},
 }
@@ -443,6 +639,22 @@ func permutations(facts []*timeline.Fact, fn func([]*timeline.Fact) bool) {
 		return true
 	}
 	visit(0)
+}
+
+// What a Medication says is known when it comes, in whatever order the two came, and its receipt is the first.
+func TestMedicationIsKnownWhenItComes(t *testing.T) {
+	again := product("x", 1, timeline.Aldesleukin)
+	again.ReceivedAt = again.ReceivedAt.Add(time.Hour)
+	facts := []*timeline.Fact{enrolled("rs-1", "Patient/p1", "S-001"), given("m", 1, "Patient/p1", "x", "", 0), product("x", 1, timeline.Aldesleukin), again}
+	permutations(facts, func(facts []*timeline.Fact) bool {
+		r := start(trial(t))
+		r.apply(facts...)
+		d := r.site.Patient("Patient/p1").Timeline.Doses()[0]
+		if want := product("x", 1, "").ReceivedAt; !d.KnownAt().Equal(want) || d.Dose.Drug != timeline.Aldesleukin {
+			t.Errorf("%s is known at %s, want aldesleukin at %s", d.Dose.Drug, d.KnownAt(), want)
+		}
+		return true
+	})
 }
 
 func TestRepetitionChangesNothing(t *testing.T) {

@@ -46,7 +46,7 @@ const (
 	Refused State = "refused" // it could not be read; it never wins, but a refused version greater than the winner makes the winner doubtful
 )
 
-// Fact is one version of one resource as rules see it. Exactly one of Results, Dose, Procedure, Enrolment and Person is set in a usable fact;
+// Fact is one version of one resource as rules see it. Exactly one of Results, Dose, Procedure, Enrolment, Person and Product is set in a usable fact;
 // none in a void or refused one. Facts are values that nobody changes once built: slices and pointers may be shared.
 type Fact struct {
 	Ref        Ref       `json:"ref"`
@@ -66,6 +66,42 @@ type Fact struct {
 	Procedure *Procedure `json:"procedure,omitempty"`
 	Enrolment *Enrolment `json:"enrolment,omitempty"`
 	Person    *Person    `json:"person,omitempty"`
+	Product   *Product   `json:"product,omitempty"`
+}
+
+// Owner is the identity under which a fact is filed: the patient's, and for a Medication, which is nobody's, its own reference. "" is nobody.
+func (f *Fact) Owner() string {
+	if f.Ref.Type == "Medication" {
+		return f.Ref.String()
+	}
+	return f.Patient.Identity()
+}
+
+// Reason names a fact as the reason of what is told because of it.
+func (f *Fact) Reason() string {
+	s := f.Ref.String()
+	if f.Version.ID != "" {
+		s += " version " + f.Version.ID
+	}
+	if f.Person != nil && f.Person.ReplacedBy != "" {
+		s += ", replaced by " + f.Person.ReplacedBy
+	}
+	return s
+}
+
+// KnownAt is when what a fact says could first be known: its receipt, or that of the Medication which says what was given, whichever is later.
+func (f *Fact) KnownAt() time.Time {
+	var product *Fact
+	switch {
+	case f.Dose != nil:
+		product = f.Dose.Product
+	case f.Procedure != nil:
+		product = f.Procedure.Product
+	}
+	if product != nil && product.ReceivedAt.After(f.ReceivedAt) {
+		return product.ReceivedAt
+	}
+	return f.ReceivedAt
 }
 
 // Patient is how a resource names its patient.
@@ -197,6 +233,7 @@ const (
 
 	Temperature = "temperature"  // body temperature at any site of measurement, Cel
 	Weight      = "weight"       // kg
+	Height      = "height"       // cm
 	Systolic    = "systolic"     // mm[Hg]
 	Diastolic   = "diastolic"    // mm[Hg]
 	HeartRate   = "heart-rate"   // /min
@@ -234,6 +271,8 @@ const (
 	Pembrolizumab    = "pembrolizumab"
 	TIL              = "til" // infusion of tumour-infiltrating lymphocytes, as Procedure or MedicationAdministration
 
+	Steroid = "steroid" // systemic or local glucocorticoids: methylprednisolone, dexamethasone, prednisone, prednisolone, hydrocortisone
+
 	// Read for what treatment says of a grade.
 	Vasopressor   = "vasopressor"   // norepinephrine, epinephrine, phenylephrine, vasopressin, dopamine
 	Crystalloid   = "crystalloid"   // intravenous fluid: saline, lactated Ringer's, balanced solutions
@@ -243,8 +282,11 @@ const (
 
 // Dose is one MedicationAdministration.
 type Dose struct {
-	Drug   string `json:"drug"`
+	Drug   string `json:"drug"`   // "" where only Medication can tell, and that has not come
 	Status string `json:"status"` // FHIR code: completed, in-progress, not-done, on-hold, stopped, unknown
+	// Medication is the resource that says what was given, "Medication/<id>", or "" where the administration says so itself. Drug is then what the
+	// reference's display says, until package site has joined the two.
+	Medication string `json:"medication,omitempty"`
 	// Reasons are the codes of statusReason as "system|code".
 	Reasons []string `json:"reasons,omitempty"`
 	// Amount is the dose in the canonical unit of Dimension, nil where none was sent or it could not be read.
@@ -252,9 +294,36 @@ type Dose struct {
 	// AmountProblem says why an amount that was sent is not in Amount, nil where none was sent or it is.
 	AmountProblem *Problem `json:"amountProblem,omitempty"`
 	// Dimension of Amount: "[iU]", "mg", "mL", or one of them with "/kg" or "/m2".
-	Dimension string   `json:"dimension,omitempty"`
-	Route     string   `json:"route,omitempty"` // "IV", "SC", "PO", or "" where not sent or not known
-	Problem   *Problem `json:"problem,omitempty"`
+	Dimension string `json:"dimension,omitempty"`
+	Route     string `json:"route,omitempty"` // "IV", "SC", "PO", "local" for one that hardly reaches the blood, or "" where not sent or not known
+	// For are the concepts of reasonCode that rules name, such as "adrenal-insufficiency".
+	For     []string `json:"for,omitempty"`
+	Problem *Problem `json:"problem,omitempty"`
+	// Strength is what the product holds of the drug, nil where that is not known.
+	Strength *Strength `json:"strength,omitempty"`
+
+	// Product is the version of the Medication that Drug and Strength come from, nil while there is none, and Doubtful says that a newer version of
+	// it was refused. Package site sets both; they are never stored.
+	Product  *Fact `json:"-"`
+	Doubtful bool  `json:"-"`
+}
+
+// Product is one Medication: what administrations that refer to it gave.
+type Product struct {
+	Drug string `json:"drug,omitempty"` // "" for none that rules read
+	// Other says, where Drug is "", that the resource plainly names another drug: in words, or by a code of a system that rules know. Otherwise its
+	// codes mean nothing here, and the display of a reference to it may know better.
+	Other    bool      `json:"other,omitempty"`
+	Strength *Strength `json:"strength,omitempty"`
+}
+
+// Strength is how much of a drug a quantity of a product holds: 18 MIU in 1 mL. The ratio is not divided, so that it stays exact.
+type Strength struct {
+	Amount    Quantity `json:"amount"`    // in the canonical unit of Dimension
+	Dimension string   `json:"dimension"` // as [Dose.Dimension], without "/kg" and "/m2"
+	// Per is the quantity of the product that holds Amount, greater than zero.
+	Per          Quantity `json:"per"`
+	PerDimension string   `json:"perDimension"`
 }
 
 // Given reports whether some of the drug went into the patient: completed or in progress, or stopped after a dose greater than zero.
@@ -272,6 +341,10 @@ func (d *Dose) Given() bool {
 type Procedure struct {
 	Kind   string `json:"kind"`   // [TIL]
 	Status string `json:"status"` // FHIR code: completed, in-progress, not-done, …
+
+	// Product and Doubtful are those of [Dose], where an administration of cells is one of a Medication.
+	Product  *Fact `json:"-"`
+	Doubtful bool  `json:"-"`
 }
 
 // Enrolment is one ResearchSubject.
@@ -287,9 +360,12 @@ type Enrolment struct {
 	EndsAt time.Time `json:"endsAt,omitzero"`
 }
 
-// Person is what is read of a Patient resource: identifiers, links and death, nothing else.
+// Person is what is read of a Patient resource: identifiers, links and death; and sex and date of birth, from which creatinine clearance is
+// calculated. Nothing else.
 type Person struct {
 	Identifiers []string `json:"identifiers,omitempty"` // "system|value"
 	ReplacedBy  string   `json:"replacedBy,omitempty"`  // "Patient/<id>" of the surviving record
+	Sex         string   `json:"sex,omitempty"`         // "male", "female", or "" where it is another word or not known
+	Born        string   `json:"born,omitempty"`        // "1968-02-29", "" where the day is not known
 	Deceased    Time     `json:"deceased,omitzero"`
 }

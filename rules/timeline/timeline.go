@@ -48,6 +48,15 @@ func (t *Timeline) Apply(f *Fact) bool {
 	return true
 }
 
+// Forget takes every version of a resource away, as if none had come.
+func (t *Timeline) Forget(ref Ref) {
+	if r := t.resources[ref]; r != nil {
+		f, _ := r.Current()
+		t.remove(f)
+		delete(t.resources, ref)
+	}
+}
+
 // Empty reports whether the timeline shows nothing.
 func (t *Timeline) Empty() bool { return len(t.series) == 0 && len(t.doses) == 0 && len(t.others) == 0 }
 
@@ -70,14 +79,14 @@ func (t *Timeline) Doses() []*Fact { return t.doses }
 // Others returns procedures, enrolments and persons in clinical time, ties by resource. The caller must not change it.
 func (t *Timeline) Others() []*Fact { return t.others }
 
-// Doubtful reports whether a newer version of a resource was refused.
+// Doubtful reports whether a newer version of a resource was refused, or of the Medication that says what it gave.
 func (t *Timeline) Doubtful(ref Ref) bool {
 	r := t.resources[ref]
 	if r == nil {
 		return false
 	}
-	_, doubtful := r.Current()
-	return doubtful
+	f, doubtful := r.Current()
+	return doubtful || f != nil && (f.Dose != nil && f.Dose.Doubtful || f.Procedure != nil && f.Procedure.Doubtful)
 }
 
 func (t *Timeline) remove(f *Fact) {
