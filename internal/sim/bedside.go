@@ -38,6 +38,7 @@ func (p *patient) screening() {
 	at := p.at(-9, 9, p.chance.IntN(60))
 	p.signs(reading{at, 36.7}, false)
 	p.chart(p.measure("29463-7", "Body weight", at, p.mass(p.weight*(1+p.noise(0.004)))), at)
+	p.chart(p.measure("8302-2", "Body height", at, &quantity{Value: number(p.height, 1), Unit: "cm", System: ucum, Code: "cm"}), at)
 }
 
 // beforeDoses is the look at the patient before a high dose is given: after fluid, so that nothing forbids it, and now and then all the same.
