@@ -328,6 +328,9 @@ func (s *screen) day(day string) {
 		var line strings.Builder
 		fmt.Fprintf(&line, "%s  FN %s/%d", t.Arm, fn, t.N)
 		for _, r := range exposure[i].Regimens {
+			if r.Regimen != "il2" {
+				continue // the other drugs are given as planned: they stand in the tables
+			}
 			fmt.Fprintf(&line, ", IL-2 %d given, %d held, %d missed", r.Total.Given, r.Total.Held, r.Total.Missed)
 		}
 		arms = append(arms, line.String())

@@ -369,21 +369,54 @@ func percent(v float64) string {
 
 func (v *studyView) exposure(p aggregateBody) {
 	entries := decode[aggregate.ExposureEntry](p)
-	t := newTable("Exposure", "Doses. Held and refused doses are accounted for; missed ones have no record. Doses a patient: median (range).", len(entries))
-	for i, e := range entries {
-		for _, r := range e.Regimens {
-			name := strings.ToUpper(r.Regimen)
-			if r.Regimen == "il2" {
-				name = "IL-2"
+	if len(entries) == 0 {
+		return
+	}
+	t := newTable("Exposure", "Doses. Held and refused doses are accounted for; missed ones have no record. Doses a patient: median (range). What nobody has had is left out.", len(entries))
+	for _, all := range entries[len(entries)-1].Regimens { // the total names every regimen
+		if all.Given.Of == 0 {
+			continue // nobody's course has begun
+		}
+		name := all.Regimen
+		switch {
+		case name == "il2":
+			name = "IL-2"
+		case name != "":
+			name = strings.ToUpper(name[:1]) + name[1:]
+		}
+		for i, e := range entries {
+			if r := regimenOf(&e, all.Regimen); r != nil {
+				t.set(name+", doses a patient", false, i, quantile(r.Given))
 			}
-			t.set(name+" doses a patient", false, i, quantile(r.Given))
-			t.set(name+" given", true, i, count(r.Total.Given))
-			t.set(name+" held", true, i, count(r.Total.Held))
-			t.set(name+" refused", true, i, count(r.Total.Refused))
-			t.set(name+" missed", true, i, count(r.Total.Missed))
+		}
+		for _, outcome := range []struct {
+			word string
+			of   func(aggregate.Total) int
+		}{
+			{"given", func(t aggregate.Total) int { return t.Given }}, {"held", func(t aggregate.Total) int { return t.Held }},
+			{"refused", func(t aggregate.Total) int { return t.Refused }}, {"missed", func(t aggregate.Total) int { return t.Missed }},
+		} {
+			if outcome.of(all.Total) == 0 {
+				continue
+			}
+			for i, e := range entries {
+				if r := regimenOf(&e, all.Regimen); r != nil {
+					t.set(name+" "+outcome.word, true, i, count(outcome.of(r.Total)))
+				}
+			}
 		}
 	}
 	v.add(t)
+}
+
+// regimenOf is the entry of a regimen in an arm, nil where the arm does not have it.
+func regimenOf(e *aggregate.ExposureEntry, id string) *aggregate.RegimenEntry {
+	for i := range e.Regimens {
+		if e.Regimens[i].Regimen == id {
+			return &e.Regimens[i]
+		}
+	}
+	return nil
 }
 
 func (v *studyView) deviations(p aggregateBody) {

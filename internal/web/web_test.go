@@ -61,6 +61,10 @@ func panels(t *testing.T) [][]byte {
 			}
 		}
 		s.Toxicity = worstOnce(s.Toxicity)
+		s.Exposure = []rules.Exposure{{Regimen: "cyclophosphamide", Given: 2}}
+		if i%2 == 1 {
+			s.Exposure = append(s.Exposure, rules.Exposure{Regimen: "il2", Given: 13, Missed: 1})
+		}
 		cohort = append(cohort, s)
 	}
 	var bodies [][]byte
@@ -145,6 +149,26 @@ func TestToxicityShowsTheWorstFirst(t *testing.T) {
 	wantParts(t, page, `<td class="nobody"><span>0/7 <i>0 %</i></span><small>0–41.0</small></td>`, "<title>grade 3: 2, grade 2: 12</title>", `class="g3" x="0" width="14.28`)
 	if strings.Contains(page, "ZgotmplZ") {
 		t.Error("the template engine refused a value")
+	}
+}
+
+// What nobody has had takes no room, and what one arm alone has had is 0 in the other.
+func TestExposureShowsWhatWasGiven(t *testing.T) {
+	h := web.NewHub(web.Options{Studies: []web.Study{{ID: "til-il2"}}})
+	for _, body := range panels(t) {
+		if err := h.Panel(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, _ := get(t, h)
+	wantParts(
+		t, page, `>Cyclophosphamide, doses a patient</th><td><span>2 (2–2)</span>`, `>Cyclophosphamide given</th><td><span>14</span></td><td><span>14</span></td><td><span>28</span></td>`,
+		`>IL-2 missed</th><td><span>0</span></td><td><span>7</span></td><td><span>7</span></td>`,
+	)
+	for _, absent := range []string{"Cyclophosphamide held", "Pembrolizumab"} {
+		if strings.Contains(page, absent) {
+			t.Errorf("the page says %q", absent)
+		}
 	}
 }
 

@@ -266,7 +266,7 @@ func exposure(p *protocol.Protocol, arm string, ps []rules.Summary) any {
 	e := ExposureEntry{Arm: arm, N: len(ps), Regimens: []RegimenEntry{}}
 	seen := map[string]bool{}
 	for _, r := range p.Regimens {
-		if seen[r.ID] || arm != "" && r.Arm != arm {
+		if seen[r.ID] || arm != "" && r.Arm != arm && r.Arm != protocol.AllArms {
 			continue
 		}
 		seen[r.ID] = true
