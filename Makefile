@@ -30,6 +30,7 @@ race:
 fuzz: ## a minute for every byte boundary
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime 60s ./fhir
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./rules/protocol
+	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./fhir/sitefile
 
 lint:
 	$(GOLANGCI) run

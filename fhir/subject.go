@@ -45,7 +45,7 @@ func (d *Decoder) enrolment(h *head, r *resolver, f *timeline.Fact) *problem {
 
 // person reads identifiers, links and death of a Patient resource, and nothing else.
 func (d *Decoder) person(h *head, r *resolver, f *timeline.Fact) *problem {
-	who := &timeline.Person{Identifiers: identifiers(h.doc.get("identifier"))}
+	who := &timeline.Person{Identifiers: r.identities(h.doc.get("identifier"))}
 	var links []struct {
 		Other reference `json:"other"`
 		Type  string    `json:"type"`

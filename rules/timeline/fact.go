@@ -253,6 +253,8 @@ type Result struct {
 	// Low and High are the limits of normal in the analyte's canonical unit, nil where the resource gives none that can be read.
 	Low  *decimal.Number `json:"low,omitempty"`
 	High *decimal.Number `json:"high,omitempty"`
+	// SiteNormal says that Low and High are the site's own: the resource names no limits of normal.
+	SiteNormal bool `json:"siteNormal,omitempty"`
 	// Flag is Observation.interpretation as far as it says where the value lies: "H" above normal, "L" below, "N" normal, "" unknown.
 	Flag     string   `json:"flag,omitempty"`
 	Specimen string   `json:"specimen,omitempty"` // reference or identifier of the specimen, "" if not named
