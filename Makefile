@@ -19,7 +19,7 @@ demo:
 	go run ./cmd/trialwatch demo
 
 bench: ## with the ratio to google/fhir's own decoder in the same run
-	go test -run '^$$' -bench . -benchmem ./rules ./fhir ./internal/offline
+	go test -run '^$$' -bench . -benchmem ./rules/... ./fhir ./internal/grade ./internal/offline
 
 reliability: ## the promises, each with its figure and its negative control
 	go test -count=1 -v -run 'Kill|Queue|Restart|Missed|Shuffle|Permutation|External' ./rules ./consumers ./internal/app
@@ -29,8 +29,11 @@ race:
 
 fuzz: ## a minute for every byte boundary
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime 60s ./fhir
-	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./rules/protocol
+	go test -run '^$$' -fuzz FuzzParse$$ -fuzztime 60s ./rules/protocol
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./fhir/sitefile
+	go test -run '^$$' -fuzz FuzzParseRounded -fuzztime 60s ./rules/decimal
+	go test -run '^$$' -fuzz FuzzGrade -fuzztime 60s ./rules/ctcae
+	go test -run '^$$' -fuzz FuzzRun -fuzztime 60s ./internal/grade
 
 lint:
 	$(GOLANGCI) run

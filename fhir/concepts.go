@@ -23,6 +23,8 @@ type concepts struct {
 	systems map[string]bool // code systems in which some drug or procedure is known
 	routes  map[coding]string
 	routeBy []words
+	// indications are what a drug may be given for.
+	indications []words
 }
 
 type coding struct{ system, code string }
@@ -48,6 +50,7 @@ func siblings(a, b string) bool {
 type shippedCodes struct {
 	Concepts []Concept `yaml:"concepts"`
 	Routes   []Concept `yaml:"routes"`
+	Reasons  []Concept `yaml:"indications"`
 }
 
 func readShipped() (shipped shippedCodes, err error) {
@@ -103,6 +106,9 @@ func newConcepts(more []Concept) (*concepts, error) {
 			return nil, err
 		}
 		c.routeBy = append(c.routeBy, words{name: route.Name, texts: route.Texts})
+	}
+	for _, reason := range shipped.Reasons {
+		c.indications = append(c.indications, words{name: reason.Name, texts: reason.Texts})
 	}
 	return c, nil
 }

@@ -61,6 +61,9 @@ func TestFeedsPageIsComplete(t *testing.T) {
 	}
 	// The words of drugs by which something is known, and what makes them something else, are too many for the page: it names the concept.
 	for _, name := range constants(t, "codes.yaml", `(?m)^  - name: ([a-z0-9-]+)`) {
+		if regexp.MustCompile(`\s` + name + `[,.]`).MatchString(page) {
+			continue // routes and indications stand in a sentence
+		}
 		if _, measured := unit.Of(name); !measured && name != timeline.TIL && !strings.Contains(page, "| "+name+" |") {
 			t.Errorf("docs/feeds.md has no row for %s", name)
 		}

@@ -204,7 +204,7 @@ func (h *head) modifier() string {
 	if h.doc.get(name) != nil {
 		return name
 	}
-	for _, element := range append([]string{"contained", "interpretation"}, parsed[h.ref.Type]...) {
+	for _, element := range append([]string{"contained", "interpretation", "reasonCode"}, parsed[h.ref.Type]...) {
 		for rest := h.doc.get(element); ; {
 			i := bytes.Index(rest, []byte(`"`+name+`"`))
 			if i < 0 {

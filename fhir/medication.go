@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -210,31 +211,42 @@ func (d *Decoder) administration(h *head, g given, f *timeline.Fact) *problem {
 			}
 		}
 	}
+	var given []codeable
+	parse(h.doc.get("reasonCode"), &given)
+	for i := range given {
+		if name := given[i].byWord(d.concepts.indications); name != "" && !slices.Contains(dose.For, name) {
+			dose.For = append(dose.For, name)
+		}
+	}
 	if h.status == "unknown" {
 		dose.Problem = &timeline.Problem{Reason: timeline.ProblemStatusUnknown}
 	}
 	if dosage := m.GetDosage(); dosage != nil {
 		dose.Route = d.concepts.route(concept(dosage.GetRoute()))
-		dose.Amount, dose.Dimension = amount(dosage.GetDose())
+		dose.Amount, dose.Dimension, dose.AmountProblem = amount(dosage.GetDose())
 	}
 	f.Dose = dose
 	return nil
 }
 
-// amount reads a dose; nil where none was sent or the unit is not known.
-func amount(q *dtpb.SimpleQuantity) (*timeline.Quantity, string) {
-	n, err := decimal.Parse(q.GetValue().GetValue())
+// amount reads a dose; nil where none was sent, or with a problem where its unit is not known or it cannot be kept exactly.
+func amount(q *dtpb.SimpleQuantity) (*timeline.Quantity, string, *timeline.Problem) {
+	text := q.GetValue().GetValue()
+	if text == "" {
+		return nil, "", nil
+	}
+	n, err := decimal.Parse(text)
 	if err != nil {
-		return nil, ""
+		return nil, "", &timeline.Problem{Reason: timeline.ProblemValueRange}
 	}
 	u, dimension, sent, p := doseUnit(q.GetCode().GetValue(), q.GetUnit().GetValue())
 	if p != nil {
-		return nil, ""
+		return nil, "", p
 	}
 	if n, err = u.Canonical(n); err != nil {
-		return nil, ""
+		return nil, "", &timeline.Problem{Reason: timeline.ProblemValueRange}
 	}
-	return &timeline.Quantity{Value: n, Text: digits(q.GetValue().GetValue()), Unit: safeUnit(sent)}, dimension
+	return &timeline.Quantity{Value: n, Text: digits(text), Unit: safeUnit(sent)}, dimension, nil
 }
 
 // concept turns a parsed CodeableConcept into ours.

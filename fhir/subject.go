@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"strings"
+	"time"
 
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
@@ -43,9 +44,15 @@ func (d *Decoder) enrolment(h *head, r *resolver, f *timeline.Fact) *problem {
 	return nil
 }
 
-// person reads identifiers, links and death of a Patient resource, and nothing else.
+// person reads identifiers, links and death of a Patient resource, and sex and date of birth, and nothing else.
 func (d *Decoder) person(h *head, r *resolver, f *timeline.Fact) *problem {
 	who := &timeline.Person{Identifiers: r.identities(h.doc.get("identifier"))}
+	if sex := str(h.doc.get("gender")); sex == "male" || sex == "female" {
+		who.Sex = sex
+	}
+	if day, err := time.Parse(time.DateOnly, str(h.doc.get("birthDate"))); err == nil {
+		who.Born = day.Format(time.DateOnly)
+	}
 	var links []struct {
 		Other reference `json:"other"`
 		Type  string    `json:"type"`

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/trialwatch/trialwatch/rules/ctcae"
+	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 	"github.com/trialwatch/trialwatch/rules/timeline"
 	"github.com/trialwatch/trialwatch/rules/unit"
@@ -17,19 +19,38 @@ import (
 //
 // Source: the protocol's regimens and holds, each with its citation; importance by ICH E3 Q&A R1.
 func doses(c *Case) {
+	var d *dose
+	if c.Protocol.Dosing != nil {
+		d = &dose{c: c, weight: c.dosingWeight()}
+		d.surface = c.bodySurface(d.weight)
+		c.elsewhere = c.wrongArm(d)
+		c.unreadAmounts()
+	}
 	for _, r := range c.Protocol.RegimensOf(c.Arm) {
 		var k course
-		if r.Schedule == "daily" {
+		switch r.Schedule {
+		case "daily":
 			k = c.walkDaily(r)
-		} else {
+		case "cycle":
+			k = c.walkCycle(r)
+		case "given":
+			k = c.walkGiven(r)
+		default:
 			k = c.walkInterval(r)
+		}
+		if d != nil {
+			c.amounts(d, &k)
 		}
 		c.missed(&k)
 		for i := range k.slots {
 			c.judge(&k, &k.slots[i])
+			c.despiteHold(&k, &k.slots[i])
 		}
 		c.curious(&k)
 		c.courses = append(c.courses, k)
+	}
+	if d != nil {
+		c.unweighed(d)
 	}
 }
 
@@ -41,6 +62,9 @@ func (c *Case) missed(k *course) {
 		}
 		first, n := &k.slots[i], i
 		f := Finding{Rule: "dev.dose-missed", Key: k.regimen.ID, Onset: first.due, Detected: later(first.missedAt, first.known), Importance: Minor}
+		if k.regimen.Missed == "important" {
+			f.Importance = Important
+		}
 		if k.nothing {
 			f.Importance = Query
 		}
@@ -69,7 +93,7 @@ func (c *Case) missed(k *course) {
 
 // clock is a due time as people say it: a day for a daily regimen.
 func (c *Case) clock(t time.Time, r *protocol.Regimen) string {
-	if r.Schedule == "daily" {
+	if r.Schedule != "interval" {
 		return c.local(t).Format(time.DateOnly)
 	}
 	return c.local(t).Format("2006-01-02 15:04")
@@ -109,17 +133,12 @@ func (c *Case) judge(k *course, s *slot) {
 
 // held reports a dose that was not given for another reason than refusal, with the criterion that supports it, if the data show one.
 func (c *Case) held(f Finding, name string, record *timeline.Fact) {
-	for i := range c.Protocol.Holds {
-		h := &c.Protocol.Holds[i]
-		point, kind, limits := c.criterion(h, record.At.Start)
-		if limits == nil {
-			continue
-		}
+	if met := c.criteria(record, time.Time{}); len(met) > 0 {
+		m := met[0]
 		f.Rule = "log.dose-held"
-		f.Detected = later(f.Detected, point.Fact.ReceivedAt)
-		f.Evidence = append(f.Evidence, evidence(point, point.Analyte))
-		f.NeedsReview = f.NeedsReview || review(point)
-		f.Message = fmt.Sprintf("%s held, criterion %s %s (%s): %s.", name, h.Title, limits.Label, kind, point.Value)
+		f.Detected = later(f.Detected, m.received())
+		f.NeedsReview = f.NeedsReview || m.needsReview()
+		f.Message = fmt.Sprintf("%s held, criterion %s.", name, m)
 		c.report(f)
 		return
 	}
@@ -131,30 +150,180 @@ func (c *Case) held(f Finding, name string, record *timeline.Fact) {
 	c.report(f)
 }
 
-// criterion looks for a hold criterion before a time: the last value within the look-back decides. limits is nil if none is met.
-func (c *Case) criterion(h *protocol.Hold, at time.Time) (point timeline.Point, kind string, limits *protocol.Limits) {
-	for _, level := range []struct {
-		kind   string
-		limits *protocol.Limits
-	}{{"absolute", h.Absolute}, {"relative", h.Relative}} {
-		if level.limits == nil {
-			continue
+// despiteHold reports a dose that was given although a criterion for holding it stood: an absolute one or three relative ones are important.
+func (c *Case) despiteHold(k *course, s *slot) {
+	if s.record == nil || s.state != slotGiven || s.record.At.DateOnly() {
+		return
+	}
+	met := c.criteria(s.record, k.before(s.record))
+	if len(met) == 0 {
+		return
+	}
+	f := Finding{
+		Rule: "dev.dosed-despite-hold", Key: k.regimen.ID, Onset: s.due, Detected: later(s.record.ReceivedAt, s.known), Importance: Minor,
+		NeedsReview: c.Timeline.Doubtful(s.record.Ref), Evidence: []Evidence{factEvidence(s.record, "dose", s.record.Dose.Status)},
+	}
+	relative, texts, late := 0, make([]string, 0, len(met)), false
+	for _, m := range met {
+		if m.kind == "absolute" {
+			f.Importance = Important
+		} else {
+			relative++
 		}
-		var last timeline.Point
-		var least protocol.Limit
-		for _, l := range level.limits.AtLeast {
-			for _, p := range c.results(l.Analyte, true) {
-				t := p.Fact.At.Start
-				if !t.After(at) && at.Sub(t) <= h.Lookback.D() && (last.Fact == nil || !t.Before(last.Fact.At.Start)) {
-					last, least = p, l
-				}
-			}
+		f.Detected = later(f.Detected, m.received())
+		f.NeedsReview = f.NeedsReview || m.needsReview()
+		for _, p := range m.points {
+			f.Evidence = append(f.Evidence, evidence(p, m.hold.ID))
 		}
-		if last.Fact != nil && ctcae.Of(last.Value.Value, last.Value.Comparator).AtLeast(least.Value) == ctcae.Yes {
-			return last, level.kind, level.limits
+		texts = append(texts, m.String())
+		late = late || m.received().After(s.record.At.Start)
+	}
+	if relative >= 3 {
+		f.Importance = Important
+	}
+	f.Message = fmt.Sprintf("%s dose %d of %d given although: %s. Review.", k.regimen.Title, s.number, k.regimen.Slots(), strings.Join(texts, "; "))
+	if late {
+		f.Message = strings.TrimSuffix(f.Message, " Review.") + " Not all of this was in the feed at dosing time. Review."
+	}
+	c.report(f)
+}
+
+// before is when the dose before a record was given, zero if there is none.
+func (k *course) before(record *timeline.Fact) time.Time {
+	var last time.Time
+	for _, f := range k.records {
+		if f == record {
+			break
+		}
+		if f.Dose.Given() {
+			last = f.At.Start
 		}
 	}
-	return timeline.Point{}, "", nil
+	return last
+}
+
+// met is a criterion of holding that stood.
+type met struct {
+	hold   *protocol.Hold
+	kind   string // "absolute" or "relative"
+	limits *protocol.Limits
+	points []timeline.Point // the last value; of a sum its parts
+	text   string
+}
+
+func (m met) String() string {
+	return fmt.Sprintf("%s %s (%s): %s", m.hold.Title, m.limits.Label, m.kind, m.text)
+}
+
+func (m met) received() (t time.Time) {
+	for _, p := range m.points {
+		t = later(t, p.Fact.ReceivedAt)
+	}
+	return t
+}
+
+func (m met) needsReview() bool { return slices.ContainsFunc(m.points, review) }
+
+// criteria are the criteria of holding that stood when a dose was due to be given, absolute ones first: the last value within the look-back decides. previous
+// is when the dose before was given, zero if there was none or it does not matter.
+func (c *Case) criteria(record *timeline.Fact, previous time.Time) []met {
+	var absolute, relative []met
+	for i := range c.Protocol.Holds {
+		h := &c.Protocol.Holds[i]
+		if !slices.Contains(h.Drugs, record.Dose.Drug) {
+			continue
+		}
+		from := record.At.Start.Add(-h.Lookback.D())
+		if h.SincePrevious && previous.After(from) {
+			from = previous
+		}
+		if m, ok := c.stands(h, "absolute", h.Absolute, from, record.At.Start); ok {
+			absolute = append(absolute, m)
+		} else if m, ok := c.stands(h, "relative", h.Relative, from, record.At.Start); ok {
+			relative = append(relative, m)
+		}
+	}
+	return append(absolute, relative...)
+}
+
+// stands reports whether the last value of any analyte of the limits between two instants, both included, meets its limit.
+func (c *Case) stands(h *protocol.Hold, kind string, limits *protocol.Limits, from, to time.Time) (m met, ok bool) {
+	if limits == nil {
+		return m, false
+	}
+	m = met{hold: h, kind: kind, limits: limits}
+	var last time.Time
+	limits.Each(func(comparison, _ string, _ int, l *protocol.Limit) {
+		value, points, text := c.lastValue(l.Analyte, from, to)
+		if len(points) == 0 {
+			return
+		}
+		at := points[len(points)-1].Fact.At.Start
+		if at.Before(last) {
+			return // another unit family has a newer value
+		}
+		limit, known := c.limitOf(l, points[0])
+		answer := known && holds(value, comparison, limit) == ctcae.Yes
+		switch {
+		case at.After(last):
+			last, ok = at, answer
+			m.points, m.text = points, text
+		case answer && !ok: // another comparison of the same value
+			ok = true
+		}
+	})
+	return m, ok
+}
+
+// lastValue is the last result of an analyte between two instants, both included; of the urine of 8 h the sum that was charted up to the last record.
+func (c *Case) lastValue(analyte string, from, to time.Time) (v ctcae.Bounds, points []timeline.Point, text string) {
+	if analyte == protocol.UrineOutput8h {
+		charted := slices.DeleteFunc(c.charted(), func(p timeline.Point) bool { return p.Fact.End.After(to) })
+		if len(charted) == 0 || charted[len(charted)-1].Fact.End.Before(from) {
+			return v, nil, ""
+		}
+		sum, used, _ := charting(charted, 8*time.Hour)
+		if !sum.HasHigh {
+			return v, nil, "" // not charted for 8 h
+		}
+		text = sum.High.String() + " mL"
+		return sum, used, text
+	}
+	for _, p := range c.results(analyte, true) {
+		if t := p.Fact.At.Start; !t.Before(from) && !t.After(to) {
+			v, points, text = ctcae.Of(p.Value.Value, p.Value.Comparator).Rounded(), []timeline.Point{p}, p.Value.String()
+		}
+	}
+	return v, points, text
+}
+
+// limitOf is a limit as a number; known is false where it is a multiple of something that is not known.
+func (c *Case) limitOf(l *protocol.Limit, p timeline.Point) (limit decimal.Rounded, known bool) {
+	switch l.Of {
+	case "ULN":
+		_, uln := c.normal(p)
+		return l.Value.Round().Mul(uln.Number), uln.Known
+	case "baseline":
+		b := c.baseline(p.Analyte)
+		if b == nil {
+			return limit, false
+		}
+		return l.Value.Round().Mul(b.Value.Value.Round()), true
+	}
+	return l.Value.Round(), true
+}
+
+// holds compares what is known of a value with a limit.
+func holds(v ctcae.Bounds, comparison string, limit decimal.Rounded) ctcae.Answer {
+	switch comparison {
+	case ">=":
+		return v.AtLeast(limit)
+	case "<=":
+		return v.AtMost(limit)
+	case ">":
+		return v.Above(limit)
+	}
+	return v.Below(limit)
 }
 
 // curious reports records that count but are odd: times that are not known, and doses that may be recorded twice.

@@ -248,6 +248,7 @@ func (c *Case) reportFN(e *fnEpisode, candidate bool) {
 		Onset: e.onset, GradeMax: new(ctcae.FebrileNeutropeniaGrade), Expected: c.Protocol.FN.Expected,
 	}
 	c.endsAt(&f, e.end)
+	pressor := c.given(timeline.Vasopressor, e.onset, e.end)
 	if candidate {
 		f.NeedsReview, f.Urgency = true, Prompt
 	} else {
@@ -290,6 +291,11 @@ func (c *Case) reportFN(e *fnEpisode, candidate bool) {
 			f.ConfirmedGrade = ctcae.FebrileNeutropeniaGrade
 		}
 	}
+	if pressor != nil && !candidate {
+		// Grade 4 is a clinician's: a vasopressor within the episode asks for one.
+		f.GradeMax, f.NeedsReview = new(ctcae.FebrileNeutropeniaGrade+1), true
+		f.Evidence = append(f.Evidence, factEvidence(pressor, timeline.Vasopressor, pressor.Dose.Status))
+	}
 	slices.SortStableFunc(f.Evidence, func(a, b Evidence) int {
 		if d := a.At.Compare(b.At); d != 0 {
 			return d
@@ -311,8 +317,16 @@ func (c *Case) reportFN(e *fnEpisode, candidate bool) {
 			what = "Possible febrile neutropenia (possible sustained fever)"
 		}
 	}
+	if pressor != nil && !candidate {
+		what = gradeMessage(&f)
+	}
 	f.Message = fmt.Sprintf("%s%s: neutrophils %s, %s. Review.", what, c.dayText(f.Onset), countText(lowest), highest.Value)
 	c.report(f)
+}
+
+// gradeMessage says that a vasopressor may make it grade 4.
+func gradeMessage(f *Finding) string {
+	return fmt.Sprintf("Febrile neutropenia grade %d (a vasopressor was given: grade %d if life-threatening)", *f.Grade, *f.GradeMax)
 }
 
 // countText is a count as it was sent, or how it was derived.

@@ -51,7 +51,7 @@ func temperatures(c *Case, t *protocol.Term) []graded {
 	for i := range rs {
 		r := &rs[i]
 		v := r.value()
-		g := graded{at: r.at, limits: l, grade: l.Grade(&ctcae.Input{Value: v.Rounded()}), text: r.highest().Value.String(), points: r.points[:1:1]}
+		g := graded{at: r.at, limits: l, value: v.Rounded(), grade: l.Grade(&ctcae.Input{Value: v.Rounded()}), text: r.highest().Value.String(), points: r.points[:1:1]}
 		switch {
 		case v.Above(forty) != ctcae.Yes:
 			above40 = time.Time{}

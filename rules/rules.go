@@ -33,14 +33,16 @@ var All = []Rule{
 	{[]string{"tox.febrile-neutropenia"}, append([]string{timeline.Temperature, timeline.Vasopressor}, countConcepts...), febrileNeutropenia},
 	{
 		[]string{
-			"dev.dose-missed", "dev.dose-early", "dev.dose-late", "dev.dose-refused", "dev.dose-held-unsupported", "log.dose-held",
+			"dev.dose-missed", "dev.dose-wrong", "dev.dose-over", "dev.route-wrong", "dev.arm-wrong", "dev.dosed-despite-hold", "dev.dose-early", "dev.dose-late", "dev.dose-refused", "dev.dose-held-unsupported", "log.dose-held",
 			"data.timing-unknown", "data.possible-duplicate",
 		},
-		[]string{timeline.Aldesleukin, timeline.TIL, timeline.CreatinineMass, timeline.CreatinineMolar},
+		[]string{timeline.Aldesleukin, timeline.TIL, timeline.Weight},
 		doses,
 	},
 	{[]string{"data.unit-missing", "data.implausible", "data.ungradable", "data.timing-unknown"}, nil, dataQuality},
 	{[]string{"data.not-on-study"}, nil, notOnStudy},
+	{[]string{"dev.til-precondition"}, nil, preconditions},
+	{[]string{"dev.conmed-prohibited"}, nil, prohibited},
 	{[]string{"data.ungradable"}, nil, unresolvedMedications},
 }
 
@@ -72,6 +74,27 @@ func Reads(protocols ...*protocol.Protocol) map[string]bool {
 		}
 		for _, r := range p.Regimens {
 			reads[r.Drug] = true
+			if len(r.Renal) > 0 {
+				reads[timeline.CreatinineMass], reads[timeline.CreatinineMolar] = true, true
+			}
+			if r.Dose != nil && p.Dosing != nil && strings.HasSuffix(r.Dose.Unit, "/m2") {
+				reads[timeline.Height] = true
+			}
+		}
+		for _, n := range p.Intervals {
+			reads[n.After] = true
+		}
+		for _, n := range p.Prohibited {
+			for _, name := range n.Drugs {
+				reads[name] = true
+			}
+		}
+		for i := range p.Holds {
+			for _, l := range []*protocol.Limits{p.Holds[i].Relative, p.Holds[i].Absolute} {
+				if l != nil {
+					l.Each(func(_, _ string, _ int, limit *protocol.Limit) { reads[limit.Analyte] = true })
+				}
+			}
 		}
 		for i := range p.Terms {
 			for _, name := range termReads(&p.Terms[i]) {
@@ -130,14 +153,15 @@ type Case struct {
 	Treated time.Time
 
 	lastTreatment time.Time
-	baselines     map[string]*timeline.Point  // by analyte
-	unsaid        map[string][]ungradedResult // results of monitored terms by analyte, in clinical time
+	baselines     map[string]*timeline.Point // by analyte
 
 	enrolled *timeline.Fact
 	findings []Finding
 	next     time.Time
 	courses  []course
-	summary  Summary
+	// elsewhere are given doses of another arm's regimen: no slot of the assigned arm's takes them.
+	elsewhere map[*timeline.Fact]bool
+	summary   Summary
 }
 
 // enrolledStatus are the states of a ResearchSubject in which a patient is or was in the study; others are candidates.
@@ -350,7 +374,7 @@ func (c *Case) urgency(f *Finding) Urgency {
 	switch f.Rule {
 	case "tox.febrile-neutropenia", "dev.dose-over", "dev.dose-wrong", "dev.arm-wrong", "dev.route-wrong", "dev.dosed-despite-hold", "data.evaluation-failed":
 		return Urgent
-	case "dev.dose-missed":
+	case "dev.dose-missed", "dev.til-precondition", "dev.conmed-prohibited":
 		return Prompt
 	}
 	family, _, _ := strings.Cut(f.Rule, ".")

@@ -20,13 +20,18 @@ import (
 // The patient of all tests: TIL ends on 2026-02-16 at 10:00 in Chicago, which is day 0.
 var zone, _ = time.LoadLocation("America/Chicago")
 
-func trial(t testing.TB, edits ...string) *protocol.Protocol {
+func shippedText(t testing.TB) string {
 	t.Helper()
 	data, err := protocols.FS.ReadFile(protocols.Shipped)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(data)
+	return string(data)
+}
+
+func trial(t testing.TB, edits ...string) *protocol.Protocol {
+	t.Helper()
+	text := shippedText(t)
 	for i := 0; i < len(edits); i += 2 {
 		if !strings.Contains(text, edits[i]) {
 			t.Fatalf("the protocol has no %q", edits[i])
@@ -375,7 +380,7 @@ func TestIntervalDoses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := enrolled("arm-1").til()
 			tt.build(c)
-			want(t, show(c.evaluate(trial(t), at(tt.now)).Findings, "dev.", "log.", "data.timing", "data.possible"), tt.want...)
+			want(t, show(c.evaluate(trial(t), at(tt.now)).Findings, "dev.dose-", "log.", "data.timing", "data.possible"), tt.want...)
 		})
 	}
 }
@@ -473,7 +478,7 @@ func TestNextIsWhenTimeAloneChangesTheAnswer(t *testing.T) {
 		}
 		last = got
 	}
-	if !next.IsZero() {
-		t.Errorf("Next = %v after the end", next)
+	if want := at("d25 00:00"); !next.Equal(want) { // when the first pembrolizumab is missed
+		t.Errorf("Next = %v after the end of the course, want %v", next, want)
 	}
 }

@@ -31,7 +31,7 @@ func neutrophils(c *Case, t *protocol.Term) []graded {
 			limits.Result = &timeline.Result{Analyte: timeline.Neutrophils} // the limits of its parts are not the limits of the count
 		}
 		in.LLN, in.ULN = c.normal(limits)
-		gs = append(gs, graded{at: n.at, grade: l.Grade(&in), limits: l, points: n.from, text: n.from[0].Value.String()})
+		gs = append(gs, graded{at: n.at, grade: l.Grade(&in), limits: l, points: n.from, text: n.from[0].Value.String(), value: in.Value})
 	}
 	return gs
 }
@@ -84,7 +84,7 @@ func calcium(c *Case, t *protocol.Term) []graded {
 			}
 			in := ctcae.Input{Value: ctcae.Of(v, p.Value.Comparator).Rounded()}
 			in.LLN, in.ULN = c.normal(p)
-			g.grade = l.Grade(&in)
+			g.grade, g.value = l.Grade(&in), in.Value
 			gs = append(gs, g)
 		}
 	}
@@ -173,7 +173,7 @@ func bloodPressure(c *Case, t *protocol.Term) []graded {
 					in.Fails |= bit
 				}
 			}
-			g := graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String()}
+			g := graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String(), value: in.Value}
 			if t.Criterion.Version == ctcae.V6 && l.Analyte == timeline.Systolic && c.meanRose(p) && g.grade.Min < 3 {
 				g.grade.Min, g.grade.Worst, g.grade.Max = 3, max(g.grade.Worst, 3), max(g.grade.Max, 3)
 			}
@@ -248,7 +248,7 @@ func lowPressure(c *Case, t *protocol.Term) []graded {
 				in.Fails |= bit
 			}
 		}
-		g.grade = l.Grade(&in)
+		g.grade, g.value = l.Grade(&in), in.Value
 		gs = append(gs, g)
 	}
 	return gs
@@ -295,7 +295,7 @@ func correctedQT(c *Case, t *protocol.Term) []graded {
 			}
 		}
 		in.Holds |= t.Criterion.Assumption("on at least two ECGs") & two(ps, i, n)
-		g.grade = l.Grade(&in)
+		g.grade, g.value = l.Grade(&in), in.Value
 		gs = append(gs, g)
 		i = n
 	}
@@ -332,15 +332,7 @@ func meanOf(ps []timeline.Point) (mean decimal.Number, ok bool) {
 //
 // Source: CTCAE 4.03, 5.0 and 6.0, Investigations, Urine output decreased, adults.
 func urineOutput(c *Case, t *protocol.Term) []graded {
-	var charted []timeline.Point // by their ends
-	for _, p := range c.results(timeline.UrineOutput, true) {
-		if p.Fact.End.After(p.Fact.At.Start) && !p.Fact.End.After(c.Now) && p.Value.Comparator == "" {
-			charted = append(charted, p)
-		} else if p.Fact.End.After(c.Now) {
-			c.wake(p.Fact.End)
-		}
-	}
-	slices.SortStableFunc(charted, func(a, b timeline.Point) int { return a.Fact.End.Compare(b.Fact.End) })
+	charted := c.charted()
 	var gs []graded
 	for i := range charted {
 		for _, w := range []struct {
@@ -375,6 +367,20 @@ func urineOutput(c *Case, t *protocol.Term) []graded {
 		}
 	}
 	return worstByInstant(gs)
+}
+
+// charted are the urine volumes with a period that is over, by the ends of their periods.
+func (c *Case) charted() []timeline.Point {
+	var charted []timeline.Point // by their ends
+	for _, p := range c.results(timeline.UrineOutput, true) {
+		if p.Fact.End.After(p.Fact.At.Start) && !p.Fact.End.After(c.Now) && p.Value.Comparator == "" {
+			charted = append(charted, p)
+		} else if p.Fact.End.After(c.Now) {
+			c.wake(p.Fact.End)
+		}
+	}
+	slices.SortStableFunc(charted, func(a, b timeline.Point) int { return a.Fact.End.Compare(b.Fact.End) })
+	return charted
 }
 
 // charting sums the records that end with the last one and follow each other without a gap, back over a window. The sum is exact where the window begins
@@ -456,9 +462,9 @@ func hypothyroidism(c *Case, t *protocol.Term) []graded {
 const cytokineWithin = 14 * 24 * time.Hour
 
 // cytokineRelease proposes the syndrome for fevers within 14 days after the infusion of cells: fever alone grade 1; with a systolic pressure below the
-// protocol's threshold or a saturation below 90 % within 6 h grade 2; with a vasopressor within 6 h grade 3.
+// protocol's threshold or a saturation below 90 % within 6 h grade 2; with a vasopressor within 6 h grade 3, which is grade 4 in version 4.03.
 //
-// Source: CTCAE 5.0 and 6.0, Immune system disorders, Cytokine release syndrome.
+// Source: CTCAE 4.03, 5.0 and 6.0, Immune system disorders, Cytokine release syndrome.
 func cytokineRelease(c *Case, t *protocol.Term) []graded {
 	if c.Day0.IsZero() {
 		return nil
@@ -491,6 +497,13 @@ func cytokineRelease(c *Case, t *protocol.Term) []graded {
 			grade = 3
 			g.doses = append(g.doses, f)
 			texts = append(texts, "vasopressor")
+		}
+		if t.Criterion.Version == ctcae.V4 {
+			// Its scale is another one: of all this only a vasopressor stands in it, as grade 4.
+			if grade < 3 {
+				continue
+			}
+			grade = 4
 		}
 		g.grade = ctcae.Grading{Worst: grade, Max: grade}
 		g.text = strings.Join(texts, ", ")

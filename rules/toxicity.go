@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/trialwatch/trialwatch/rules/ctcae"
@@ -20,6 +21,7 @@ type graded struct {
 	points []timeline.Point // the results, those that gave the grade first
 	doses  []*timeline.Fact // administrations that the grade rests on
 	text   string           // the value, as it was sent or how it was derived
+	value  ctcae.Bounds     // in the canonical unit, to tell the worse of two; the zero value cannot be told
 	review bool             // beyond what the results themselves ask for
 }
 
@@ -76,15 +78,40 @@ func termReads(t *protocol.Term) []string {
 //
 // Source: the criteria under rules/ctcae, tabulated in docs/ctcae.md.
 func toxicity(c *Case) {
+	all := make([]termSeries, 0, len(c.Protocol.Terms))
+	var missing map[string]bool // analytes of which some result has no grade
 	for i := range c.Protocol.Terms {
 		t := &c.Protocol.Terms[i]
 		series := results
 		if s, ok := sources[t.Criterion.Key]; ok {
 			series = s.series
 		}
-		c.episodes(t, series(c, t))
+		gs := series(c, t)
+		c.episodes(t, gs)
+		for i := range gs {
+			if g := &gs[i]; g.unsaid() && len(g.points) > 0 {
+				if missing == nil {
+					missing = map[string]bool{}
+				}
+				missing[g.points[0].Analyte] = true
+			}
+		}
+		all = append(all, termSeries{t, gs})
 	}
-	c.reportUngraded()
+	if missing != nil {
+		c.reportUngraded(all, missing)
+	}
+}
+
+// termSeries is a term with what was graded of it.
+type termSeries struct {
+	term *protocol.Term
+	gs   []graded
+}
+
+// unsaid reports whether an instant has no grade: none at all, or one that a comparator leaves between 0 and another.
+func (g *graded) unsaid() bool {
+	return g.grade.Ungradable || g.grade.Why == ctcae.ByComparator && g.grade.Worst == 0
 }
 
 // results grades single results as they are.
@@ -94,7 +121,7 @@ func results(c *Case, t *protocol.Term) []graded {
 		l := &t.Criterion.Limits[i]
 		for _, p := range c.results(l.Analyte, false) {
 			in := c.input(t, l, p)
-			gs = append(gs, graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String()})
+			gs = append(gs, graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String(), value: in.Value})
 		}
 	}
 	return worstByInstant(gs)
@@ -242,8 +269,7 @@ func (c *Case) hasSibling(analyte string) bool {
 type episode struct {
 	Finding
 	last      time.Time // its last result of grade ≥ 1
-	worst     string    // the worst value, as sent
-	assumes   string    // what the worst grade assumes
+	worst     *graded   // its worst result
 	certain   bool      // some result has a certain grade ≥ 1
 	emergent  bool
 	confirmed int
@@ -256,8 +282,7 @@ func (c *Case) episodes(t *protocol.Term, gs []graded) {
 	var e *episode
 	for i := range gs {
 		g := &gs[i]
-		undecided := g.grade.Why == ctcae.ByComparator && g.grade.Worst == 0
-		if c.ungraded(t, g, g.grade.Ungradable || undecided) {
+		if g.unsaid() {
 			continue
 		}
 		if e != nil && gap > 0 && g.at.Sub(e.last) >= gap {
@@ -297,11 +322,11 @@ func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 		e.Evidence = append(e.Evidence, factEvidence(f, f.Dose.Drug, f.Dose.Status))
 	}
 	candidate := t.Criterion.Candidate != "" || g.grade.Min == 0
+	if e.worst == nil || g.worseThan(e.worst, t.Criterion.Direction) {
+		e.worst = g
+	}
 	if e.GradeMax == nil || g.grade.Max > *e.GradeMax {
-		e.GradeMax, e.worst = new(g.grade.Max), g.text
-		if g.limits != nil {
-			e.assumes = g.limits.Assumes(g.grade)
-		}
+		e.GradeMax = new(g.grade.Max)
 	}
 	e.NeedsReview = e.NeedsReview || candidate || g.needsReview() || !g.grade.Certain()
 	if candidate {
@@ -310,9 +335,6 @@ func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 	e.certain = true
 	if e.Grade == nil || g.grade.Min > *e.Grade {
 		e.Grade = new(g.grade.Min)
-		if g.grade.Max >= *e.GradeMax {
-			e.worst = g.text
-		}
 	}
 	e.Current = new(g.grade.Min)
 	if !g.provisional() {
@@ -321,6 +343,18 @@ func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 	if c.onTreatment(g.at) && (e.BaselineGrade == nil || g.grade.Min > *e.BaselineGrade) {
 		e.emergent = true
 	}
+}
+
+// worseThan reports whether a result is worse than another of the episode: by its grade, then by its value where both are of one analyte.
+func (g *graded) worseThan(o *graded, direction string) bool {
+	if d := cmp.Or(cmp.Compare(g.grade.Max, o.grade.Max), cmp.Compare(g.grade.Min, o.grade.Min)); d != 0 {
+		return d > 0
+	}
+	if g.limits == nil || g.limits != o.limits || !g.value.HasLow || !g.value.HasHigh || !o.value.HasLow || !o.value.HasHigh {
+		return false
+	}
+	d := g.value.Low.Cmp(o.value.Low)
+	return direction == "low" && d < 0 || direction == "high" && d > 0
 }
 
 // onTreatment reports whether a result counts as of the treatment: at or after its first dose, and not longer after the last than the protocol says.
@@ -354,18 +388,25 @@ func (c *Case) close(t *protocol.Term, e *episode, end time.Time) {
 		f.Current = new(0)
 	}
 	f.Expected = c.expectedAt(t.Expected, f.Onset)
-	what := f.Term + " " + gradeText(&f)
-	if !e.certain {
-		what = fmt.Sprintf("Possible %s grade %d", lowerFirst(f.Term), *f.GradeMax)
+	what := fmt.Sprintf("Possible %s grade %d", lowerFirst(f.Term), *f.GradeMax)
+	if e.certain {
+		what = f.Term + " " + gradeText(&f)
 	}
-	why := ""
-	switch {
-	case t.Criterion.Candidate != "":
-		why = " (" + t.Criterion.Candidate + ")"
-	case e.assumes != "":
-		why = fmt.Sprintf(" (grade %d if %s)", *f.GradeMax, e.assumes)
+	worst := e.worst.text
+	if l := e.worst.limits; l != nil && e.worst.grade.Step != nil {
+		// What the value was compared with, where that is not a number of the criterion but the patient's or the laboratory's.
+		if text := e.worst.grade.Step.Text; strings.Contains(text, "LN") || strings.Contains(text, "baseline") {
+			worst += " (" + text + ")"
+		} else if assumed := l.Assumes(e.worst.grade); assumed != "" {
+			worst += fmt.Sprintf(" (grade %d if %s)", e.worst.grade.Worst, assumed)
+		}
 	}
-	f.Message = fmt.Sprintf("%s%s: worst %s%s. Review.", what, c.dayText(f.Onset), e.worst, why)
+	if t.Criterion.Candidate != "" {
+		worst += "; " + t.Criterion.Candidate
+	}
+	slices.SortStableFunc(f.Evidence, func(a, b Evidence) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Ref, b.Ref)) })
+	f.Evidence = slices.Compact(f.Evidence) // two instants may rest on one record
+	f.Message = fmt.Sprintf("%s%s: worst %s. Review.", what, c.dayText(f.Onset), worst)
 	c.report(f)
 }
 
@@ -376,7 +417,7 @@ func lowerFirst(s string) string {
 	return s
 }
 
-// gradeText is "grade 3", or "grade 2 to 4".
+// gradeText is "grade 3", or "grade 2 to 4", of a finding that has a grade.
 func gradeText(f *Finding) string {
 	if *f.Grade == *f.GradeMax {
 		return fmt.Sprintf("grade %d", *f.Grade)
@@ -392,60 +433,67 @@ func (c *Case) dayText(t time.Time) string {
 	return ""
 }
 
-// ungradedResult is a result of which some term cannot say a grade.
-type ungradedResult struct {
+// verdict is a result with what the monitored terms make of it.
+type verdict struct {
 	at    time.Time
 	point timeline.Point
-	count int // how many results it is made of
-	why   []string
-	no    bool // a grade is missing
+	why   []string // why some term has no grade for it
+	no    bool     // some term has none
+	toxic bool     // some term gives it a grade of at least 1
 }
 
-// ungraded notes whether a result has no grade for a term, and returns no.
-func (c *Case) ungraded(t *protocol.Term, g *graded, no bool) bool {
-	if len(g.points) == 0 {
-		return no
-	}
-	p := g.points[0]
-	list := c.unsaid[p.Analyte]
-	i, found := slices.BinarySearchFunc(list, g, func(u ungradedResult, g *graded) int {
-		return cmp.Or(u.at.Compare(g.at), u.point.Fact.Ref.Compare(g.points[0].Fact.Ref))
-	})
-	if !found {
-		if c.unsaid == nil {
-			c.unsaid = map[string][]ungradedResult{}
+// unsaid reports whether it should be told that a grade is missing. A sodium that is low enough for a grade is not asked whether it is too high.
+func (v *verdict) unsaid() bool { return v.no && !v.toxic }
+
+// verdicts collects what all terms make of the results of one analyte, in clinical time.
+func verdicts(all []termSeries, analyte string) []verdict {
+	var list []verdict
+	for _, s := range all {
+		for i := range s.gs {
+			g := &s.gs[i]
+			if len(g.points) == 0 || g.points[0].Analyte != analyte {
+				continue
+			}
+			at, found := slices.BinarySearchFunc(list, g, func(v verdict, g *graded) int {
+				return cmp.Or(v.at.Compare(g.at), v.point.Fact.Ref.Compare(g.points[0].Fact.Ref))
+			})
+			if !found {
+				list = slices.Insert(list, at, verdict{at: g.at, point: g.points[0]})
+			}
+			v := &list[at]
+			if !g.unsaid() {
+				v.toxic = v.toxic || g.grade.Min > 0
+				continue
+			}
+			why := string(g.grade.Why)
+			if g.grade.Why == ctcae.ByComparator {
+				why = fmt.Sprintf("the comparator leaves grades 0 to %d of %s", g.grade.Max, s.term.Criterion.Term)
+			}
+			v.no = true
+			if !slices.Contains(v.why, why) {
+				v.why = append(v.why, why)
+			}
 		}
-		list = slices.Insert(list, i, ungradedResult{at: g.at, point: p, count: len(g.points)})
-		c.unsaid[p.Analyte] = list
 	}
-	if !no {
-		return false
-	}
-	why := string(g.grade.Why)
-	if g.grade.Why == ctcae.ByComparator {
-		why = fmt.Sprintf("the comparator leaves grades 0 to %d of %s", g.grade.Max, t.Criterion.Term)
-	}
-	u := &list[i]
-	u.no = true
-	if !slices.Contains(u.why, why) {
-		u.why = append(u.why, why)
-	}
-	return true
+	return list
 }
 
 // reportUngraded reports runs of results of one analyte that have no grade in some term: one finding a run, which ends with the next result that has all.
-func (c *Case) reportUngraded() {
+func (c *Case) reportUngraded(all []termSeries, missing map[string]bool) {
 	for _, analyte := range c.Timeline.Analytes() {
-		list := c.unsaid[analyte]
+		if !missing[analyte] {
+			continue
+		}
+		list := verdicts(all, analyte)
 		for i := 0; i < len(list); i++ {
-			if !list[i].no {
+			if !list[i].unsaid() {
 				continue
 			}
 			first := &list[i]
 			f := Finding{Rule: "data.ungradable", Key: analyte, Onset: first.at, Detected: first.point.Fact.ReceivedAt}
 			var why []string
 			n := 0
-			for ; i < len(list) && list[i].no; i++ {
+			for ; i < len(list) && list[i].unsaid(); i++ {
 				n++
 				f.Evidence = append(f.Evidence, evidence(list[i].point, analyte))
 				f.NeedsReview = f.NeedsReview || review(list[i].point)

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/cockroachdb/apd/v3"
 	"pgregory.net/rapid"
 
 	"github.com/trialwatch/trialwatch/rules/ctcae"
@@ -236,16 +239,59 @@ func benchRows() (rows []benchRow) {
 	return rows
 }
 
-// BenchmarkGrade prints rows a second of parsed rows over every criterion.
+// BenchmarkGrade grades parsed rows over every criterion of every version, in rows a CPU second of the process. Beside it one criterion, by this engine and with the
+// same comparisons in a decimal library of arbitrary precision.
 func BenchmarkGrade(b *testing.B) {
 	rows := benchRows()
-	b.ReportAllocs()
-	for b.Loop() {
-		for i := range rows {
-			sink = rows[i].limits.Grade(&rows[i].in)
+	b.Run("every-criterion", func(b *testing.B) {
+		b.ReportAllocs()
+		before := cpu(b)
+		for b.Loop() {
+			for i := range rows {
+				sink = rows[i].limits.Grade(&rows[i].in)
+			}
 		}
+		b.ReportMetric(float64(b.N)*float64(len(rows))/(cpu(b)-before), "rows/cpu-s")
+	})
+	one := limits(b, ctcae.V4, "Alanine aminotransferase increased", "alt")
+	b.Run("one-criterion", func(b *testing.B) {
+		in := ctcae.Input{Value: ctcae.Point(decimal.MustRound("66.6")), ULN: ctcae.Known(decimal.MustRound("40"))}
+		before := cpu(b)
+		for b.Loop() {
+			sink = one.Grade(&in)
+		}
+		b.ReportMetric(float64(b.N)/(cpu(b)-before), "rows/cpu-s")
+	})
+	b.Run("one-criterion-apd", func(b *testing.B) {
+		value, uln := apd.New(666, -1), apd.New(40, 0)
+		ladder := []*apd.Decimal{apd.New(20, 0), apd.New(5, 0), apd.New(3, 0), apd.New(1, 0)}
+		before := cpu(b)
+		var limit apd.Decimal
+		for b.Loop() {
+			sink = ctcae.Grading{}
+			for i, times := range ladder {
+				if _, err := fifteen.Mul(&limit, times, uln); err != nil {
+					b.Fatal(err)
+				}
+				if value.Cmp(&limit) > 0 {
+					sink = ctcae.Grading{Min: 4 - i, Worst: 4 - i, Max: 4 - i}
+					break
+				}
+			}
+		}
+		b.ReportMetric(float64(b.N)/(cpu(b)-before), "rows/cpu-s")
+	})
+}
+
+var fifteen = apd.Context{Precision: decimal.Digits, MaxExponent: apd.MaxExponent, MinExponent: apd.MinExponent, Rounding: apd.RoundHalfEven}
+
+// cpu is the process's CPU time so far, in seconds.
+func cpu(b *testing.B) float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
 	}
-	b.ReportMetric(float64(b.N)*float64(len(rows))/b.Elapsed().Seconds(), "rows/s")
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
 // FuzzGrade: no number makes the engine panic or answer outside 0 to 4.

@@ -28,6 +28,18 @@ func (i Interval) Rounded() Bounds {
 	return b
 }
 
+// Below answers whether the value is < limit.
+func (b Bounds) Below(limit decimal.Rounded) Answer { return b.below(limit) }
+
+// Above answers whether the value is > limit.
+func (b Bounds) Above(limit decimal.Rounded) Answer { return b.above(limit) }
+
+// AtLeast answers whether the value is >= limit.
+func (b Bounds) AtLeast(limit decimal.Rounded) Answer { return not(b.below(limit)) }
+
+// AtMost answers whether the value is <= limit.
+func (b Bounds) AtMost(limit decimal.Rounded) Answer { return not(b.above(limit)) }
+
 func (b *Bounds) below(limit decimal.Rounded) Answer {
 	if b.HasHigh {
 		if c := b.High.Cmp(limit); c < 0 || c == 0 && b.HighOpen {

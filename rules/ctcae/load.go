@@ -31,8 +31,10 @@ type Criterion struct {
 	Candidate string
 	Clinician []int  // grades that exist and that no data give
 	ByRule    string // what a rule adds to the limits, in words
-	Note      string
-	Key       string // of the measurement, the same in all versions: the name of its file without the ending
+	// RuleGrades are the grades that the rule gives or, where Candidate is set, proposes.
+	RuleGrades []int
+	Note       string
+	Key        string // of the measurement, the same in all versions: the name of its file without the ending
 
 	needs, optional operands
 }
@@ -266,6 +268,7 @@ type entry struct {
 	Ungradable map[string]string `yaml:"ungradable"`
 	Clinician  []int             `yaml:"clinician"`
 	ByRule     string            `yaml:"byRule"`
+	RuleGrades []int             `yaml:"ruleGrades"`
 	Note       string            `yaml:"note"`
 }
 
@@ -301,7 +304,8 @@ func (e *entry) criterion(f *file, v Version) (*Criterion, error) {
 		return nil, fmt.Errorf("unknown version")
 	}
 	c := &Criterion{
-		Version: v, Term: f.Term, SOC: f.SOC, Direction: f.Direction, Candidate: e.Candidate, Clinician: e.Clinician, ByRule: e.ByRule, Note: e.Note,
+		Version: v, Term: f.Term, SOC: f.SOC, Direction: f.Direction, Candidate: e.Candidate, Clinician: e.Clinician, ByRule: e.ByRule,
+		RuleGrades: e.RuleGrades, Note: e.Note,
 	}
 	if e.Term != "" {
 		c.Term = e.Term

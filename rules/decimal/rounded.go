@@ -207,6 +207,34 @@ func (a Rounded) Mul(b Rounded) Rounded {
 	return settle(q, r, unit, exp, (a.coef < 0) != (b.coef < 0))
 }
 
+// Quo returns a / b, rounded. It returns [ErrRange] if b is 0.
+func (a Rounded) Quo(b Rounded) (Rounded, error) {
+	if b.coef == 0 {
+		return Rounded{}, ErrRange
+	}
+	if a.coef == 0 {
+		return Rounded{}, nil
+	}
+	// With 10^15 before the division the quotient has 15 or 16 digits.
+	hi, lo := bits.Mul64(abs(a.coef), over)
+	q, r := bits.Div64(hi, lo, abs(b.coef))
+	exp, unit := a.exp-b.exp-15, abs(b.coef)
+	if q >= over {
+		r += q % 10 * unit
+		q, unit, exp = q/10, unit*10, exp+1
+	}
+	return settle(q, r, unit, exp, (a.coef < 0) != (b.coef < 0)), nil
+}
+
+// Float returns the nearest float64, for display and where a result is rounded anyway, such as a square root.
+func (a Rounded) Float() float64 {
+	f, err := strconv.ParseFloat(strconv.FormatInt(a.coef, 10)+"e"+strconv.Itoa(int(a.exp)), 64)
+	if err != nil {
+		return 0 // beyond a float; nothing that is measured is
+	}
+	return f
+}
+
 // Add returns a + b, rounded.
 func (a Rounded) Add(b Rounded) Rounded {
 	if a.coef == 0 {

@@ -85,6 +85,16 @@ func TestRoundedIsDecimalArithmetic(t *testing.T) {
 			t.Fatal(err)
 		}
 		same("sum", a.Add(b), &r)
+		if q.Sign() != 0 {
+			if _, err := fifteen.Quo(&r, &p, &q); err != nil {
+				t.Fatal(err)
+			}
+			ratio, err := a.Quo(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same("quotient", ratio, &r)
+		}
 		if a.Sign() != p.Sign() || a.Neg().Sign() != -p.Sign() {
 			t.Fatalf("sign of %s: %d", x, a.Sign())
 		}

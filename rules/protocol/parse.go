@@ -65,7 +65,10 @@ type file struct{ *document.File }
 func (f *file) at(path []string, format string, args ...any) { f.At(path, format, args...) }
 
 // concepts that a protocol may name, beside analytes.
-var drugs = []string{timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.Fludarabine, timeline.Pembrolizumab, timeline.TIL}
+var drugs = []string{
+	timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.Fludarabine, timeline.Pembrolizumab, timeline.TIL, timeline.Steroid, timeline.Vasopressor, timeline.Crystalloid,
+	timeline.Meperidine, timeline.Levothyroxine,
+}
 
 // zone judges the time zone, together with what the schema finds.
 func (f *file) zone(doc any) {
@@ -114,7 +117,7 @@ func (f *file) check(p *Protocol) {
 	for i := range p.Regimens {
 		r, at := &p.Regimens[i], func(field string) []string { return []string{"regimens", strconv.Itoa(i), field} }
 		drug(r.Drug, at("drug")...)
-		if !slices.ContainsFunc(p.Arms, func(a Arm) bool { return a.ID == r.Arm }) {
+		if r.Arm != AllArms && !slices.ContainsFunc(p.Arms, func(a Arm) bool { return a.ID == r.Arm }) {
 			f.at(at("arm"), "regimen %s: there is no arm %q", r.ID, r.Arm)
 		}
 		if seen[[2]string{r.Arm, r.ID}] {
@@ -132,21 +135,23 @@ func (f *file) check(p *Protocol) {
 			f.at(at("missedAfter"), "regimen %s: a dose would be missed after half the interval, when the next could fill its slot", r.ID)
 		}
 	}
-	for i := range p.Holds {
-		for name, l := range map[string]*Limits{"relative": p.Holds[i].Relative, "absolute": p.Holds[i].Absolute} {
-			if l == nil {
-				continue
-			}
-			for j, lim := range l.AtLeast {
-				path := []string{"holds", strconv.Itoa(i), name, "atLeast", strconv.Itoa(j)}
-				if family, ok := unit.Of(lim.Analyte); !ok {
-					f.at(append(path, "analyte"), "no hold can read %q%s", lim.Analyte, document.DidYouMean(lim.Analyte, analytes()))
-				} else if family.Canonical != lim.Unit {
-					f.at(append(path, "unit"), "%s is compared in %s, not %s", lim.Analyte, family.Canonical, lim.Unit)
-				}
-			}
+	f.dosing(p, drug)
+	for i := range p.Intervals {
+		n, at := &p.Intervals[i], func(field string) []string { return []string{"preconditions", strconv.Itoa(i), field} }
+		drug(n.After, at("after")...)
+		if n.Before != p.Day0 {
+			f.at(at("before"), "only %s, which defines day 0, can wait for another drug, not %q", p.Day0, n.Before)
+		}
+		if n.AtMost > 0 && n.AtMost <= n.MoreThan {
+			f.at(at("atMost"), "%s: no time is more than %s and at most %s", n.ID, n.MoreThan.D(), n.AtMost.D())
 		}
 	}
+	for i := range p.Prohibited {
+		for j, name := range p.Prohibited[i].Drugs {
+			drug(name, "prohibited", strconv.Itoa(i), "drugs", strconv.Itoa(j))
+		}
+	}
+	f.holds(p, drug)
 	f.terms(p, drug)
 	CheckNormal(f.File, "normal", p.Normal)
 	if fn := p.FN; fn != nil {
@@ -215,6 +220,104 @@ func (f *file) terms(p *Protocol, drug func(string, ...string)) {
 			}
 		}
 		p.Terms = append(p.Terms, Term{t, c})
+	}
+}
+
+// UrineOutput8h is the urine of the 8 hours before, which a hold may read: a sum that no result is.
+const UrineOutput8h = "urine-output-8h"
+
+// holds judges the criteria of holding.
+func (f *file) holds(p *Protocol, drug func(string, ...string)) {
+	seen := map[string]bool{}
+	for i := range p.Holds {
+		h := &p.Holds[i]
+		hold := []string{"holds", strconv.Itoa(i)}
+		if seen[h.ID] {
+			f.at(append(slices.Clone(hold), "id"), "hold %s stands here twice", h.ID)
+		}
+		seen[h.ID] = true
+		for j, name := range h.Drugs {
+			drug(name, append(slices.Clone(hold), "drugs", strconv.Itoa(j))...)
+		}
+		if h.Relative == nil && h.Absolute == nil {
+			f.at(append(slices.Clone(hold), "id"), "hold %s has neither a relative nor an absolute criterion", h.ID)
+		}
+		for name, l := range map[string]*Limits{"relative": h.Relative, "absolute": h.Absolute} {
+			if l == nil {
+				continue
+			}
+			n := 0
+			l.Each(func(_, field string, j int, lim *Limit) {
+				n++
+				at := func(key string) []string { return append(slices.Clone(hold), name, field, strconv.Itoa(j), key) }
+				analyte := lim.Analyte
+				if analyte == UrineOutput8h {
+					analyte = timeline.UrineOutput
+				}
+				family, ok := unit.Of(analyte)
+				switch {
+				case !ok:
+					f.at(at("analyte"), "no hold can read %q%s", lim.Analyte, document.DidYouMean(lim.Analyte, analytes()))
+				case lim.Of != "" && lim.Unit != "":
+					f.at(at("unit"), "a multiple of %s has no unit", lim.Of)
+				case lim.Of == "" && family.Canonical != lim.Unit:
+					f.at(at("unit"), "%s is compared in %s, not %s", lim.Analyte, family.Canonical, lim.Unit)
+				}
+			})
+			if n == 0 {
+				f.at(append(slices.Clone(hold), name, "label"), "hold %s: the %s criterion has no limit", h.ID, name)
+			}
+		}
+	}
+}
+
+// doseUnits are the units of a regimen's dose, and what each is per.
+var doseUnits = []string{"[iU]", "[iU]/kg", "[iU]/m2", "mg", "mg/kg", "mg/m2"}
+
+// dosing judges amounts.
+func (f *file) dosing(p *Protocol, drug func(string, ...string)) {
+	for i := range p.Regimens {
+		for j, n := range p.Regimens[i].Renal {
+			if !n.AtLeast.Less(n.Below) || p.Regimens[i].Dose == nil {
+				f.at([]string{"regimens", strconv.Itoa(i), "renal", strconv.Itoa(j), "below"}, "a range of clearance begins below its end, and adjusts a dose")
+			}
+		}
+		if d := p.Regimens[i].Dose; d != nil && !slices.Contains(doseUnits, d.Unit) {
+			f.at([]string{"regimens", strconv.Itoa(i), "dose", "unit"}, "a dose is planned in one of %s, not %q", strings.Join(doseUnits, ", "), d.Unit)
+		}
+	}
+	if p.Dosing == nil {
+		return
+	}
+	for i, name := range p.Dosing.Weight {
+		drug(name, "dosing", "weight", strconv.Itoa(i))
+	}
+	if p.Dosing.Tolerance.Sign() < 0 {
+		f.at([]string{"dosing", "tolerance"}, "the tolerance is below 0")
+	}
+	if !decimal.Int(1).Less(p.Dosing.UnitSlip) {
+		f.at([]string{"dosing", "unitSlip"}, "a slip of the unit is a factor above 1")
+	}
+	for i := range p.Dosing.Strengths {
+		s := &p.Dosing.Strengths[i]
+		at := func(fields ...string) []string {
+			return append([]string{"dosing", "strengths", strconv.Itoa(i)}, fields...)
+		}
+		drug(s.Drug, at("drug")...)
+		for _, q := range []struct {
+			name  string
+			value *Quantity
+		}{{"of", &s.Of}, {"is", &s.Is}} {
+			if !slices.Contains([]string{"[iU]", "mg", "mL"}, q.value.Unit) {
+				f.at(at(q.name, "unit"), "a strength is in [iU], mg or mL, not %q", q.value.Unit)
+			}
+			if q.value.Value.Sign() <= 0 {
+				f.at(at(q.name, "value"), "a strength is above 0")
+			}
+		}
+		if s.Of.Unit == s.Is.Unit {
+			f.at(at("is", "unit"), "a strength relates two units, not %s and %s", s.Of.Unit, s.Is.Unit)
+		}
 	}
 }
 

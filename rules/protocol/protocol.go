@@ -27,8 +27,11 @@ type Protocol struct {
 	Day0          string            `yaml:"day0"`       // concept whose first start is day 0
 	Treatments    []string          `yaml:"treatments"` // concepts that make a patient treated
 	Regimens      []Regimen         `yaml:"regimens"`
+	Dosing        *Dosing           `yaml:"dosing"` // nil: amounts and routes of doses are not compared
 	NotGiven      NotGiven          `yaml:"notGiven"`
 	Holds         []Hold            `yaml:"holds"`
+	Intervals     []Interval        `yaml:"preconditions"`
+	Prohibited    []Prohibited      `yaml:"prohibited"`
 	Toxicity      []Toxicity        `yaml:"toxicity"`
 	Normal        []Normal          `yaml:"normal"`             // the site's limits of normal, where a result names none
 	FN            *FebrileNeutro    `yaml:"febrileNeutropenia"` // nil: the rule does not run
@@ -62,11 +65,11 @@ type Arm struct {
 type Regimen struct {
 	ID       string    `yaml:"id"`
 	Title    string    `yaml:"title"`
-	Arm      string    `yaml:"arm"`
+	Arm      string    `yaml:"arm"` // [AllArms]: every arm
 	Drug     string    `yaml:"drug"`
 	Route    string    `yaml:"route"`
 	Dose     *Quantity `yaml:"dose"`
-	Schedule string    `yaml:"schedule"` // "interval" or "daily"
+	Schedule string    `yaml:"schedule"` // "interval", "daily", "cycle", or "given": amounts and routes are compared, nothing is expected
 	Cite     string    `yaml:"cite"`
 
 	// Of an interval schedule: doses every so many hours of elapsed time.
@@ -80,16 +83,84 @@ type Regimen struct {
 	Course      Duration `yaml:"course"` // and so long after the first
 
 	// Of a daily schedule: one dose a site-local calendar day, from FirstDay to LastDay (study days).
-	FirstDay int `yaml:"firstDay"`
+	FirstDay int `yaml:"firstDay"` // of a cycle schedule too
 	LastDay  int `yaml:"lastDay"`
+
+	// Of a cycle schedule: from FirstDay one dose every so many site-local calendar days after the dose before, in a window of days either side, for
+	// so many days.
+	EveryDays  int `yaml:"everyDays"`
+	WindowDays int `yaml:"windowDays"`
+	ForDays    int `yaml:"forDays"`
+
+	// Missed is the importance of a missed dose, "" for minor.
+	Missed string `yaml:"missed"`
+	// Renal are doses for a reduced creatinine clearance, by Cockcroft and Gault.
+	Renal []Renal `yaml:"renal"`
+}
+
+// Renal is a dose for a range of creatinine clearance, in mL/min.
+type Renal struct {
+	AtLeast decimal.Number `yaml:"atLeast"`
+	Below   decimal.Number `yaml:"below"`
+	Dose    decimal.Number `yaml:"dose"` // in the unit of the regimen's dose
+	Cite    string         `yaml:"cite"`
+}
+
+// AllArms is the arm of a regimen that every arm has.
+const AllArms = "all"
+
+// Interval is how long before the start of one treatment another must have ended.
+type Interval struct {
+	ID       string   `yaml:"id"`
+	Title    string   `yaml:"title"`
+	Before   string   `yaml:"before"` // the treatment that waits: the day-0 concept
+	After    string   `yaml:"after"`  // the drug that comes first
+	MoreThan Duration `yaml:"moreThan"`
+	AtMost   Duration `yaml:"atMost"` // 0: no limit
+	Cite     string   `yaml:"cite"`
+}
+
+// Prohibited is co-medication that the trial forbids.
+type Prohibited struct {
+	ID      string   `yaml:"id"`
+	Title   string   `yaml:"title"`
+	Drugs   []string `yaml:"drugs"`
+	FromDay int      `yaml:"fromDay"` // study day
+	Routes  []string `yaml:"exceptRoutes"`
+	For     []string `yaml:"exceptFor"` // indications
+	Cite    string   `yaml:"cite"`
 }
 
 // Slots is how many doses the regimen has at most.
 func (r *Regimen) Slots() int {
-	if r.Schedule == "daily" {
+	switch r.Schedule {
+	case "daily":
 		return r.LastDay - r.FirstDay + 1
+	case "cycle":
+		return r.ForDays/r.EveryDays + 1
 	}
 	return r.Doses
+}
+
+// Dosing says how the amount of a dose is compared with the regimen's.
+type Dosing struct {
+	// Weight names the drugs before whose first dose the dosing weight was measured: the last at or before the first dose of the first of them that
+	// was given. It is fixed for the course.
+	Weight []string `yaml:"weight"`
+	// Tolerance is how many percent a dose may differ, exactly that included.
+	Tolerance decimal.Number `yaml:"tolerance"`
+	// UnitSlip is the factor from which a difference is taken for a slip of the unit.
+	UnitSlip  decimal.Number `yaml:"unitSlip"`
+	Strengths []Strength     `yaml:"strengths"`
+	Cite      string         `yaml:"cite"`
+}
+
+// Strength is how much of a drug a volume or mass of its product holds.
+type Strength struct {
+	Drug string   `yaml:"drug"`
+	Of   Quantity `yaml:"of"` // 1 mL
+	Is   Quantity `yaml:"is"` // 18000000 [iU]
+	Cite string   `yaml:"cite"`
 }
 
 // NotGiven classes the reasons of doses that were not given; what is in neither list is held.
@@ -99,27 +170,46 @@ type NotGiven struct {
 	Cite        string   `yaml:"cite"`
 }
 
-// Hold is a criterion that supports holding a dose.
+// Hold is a criterion that supports holding a dose, and makes a dose that is given all the same a deviation.
 type Hold struct {
 	ID       string   `yaml:"id"`
 	Title    string   `yaml:"title"`
+	Drugs    []string `yaml:"drugs"` // whose doses it holds
 	Lookback Duration `yaml:"lookback"`
-	Relative *Limits  `yaml:"relative"` // nil: the criterion has none
-	Absolute *Limits  `yaml:"absolute"`
-	Cite     string   `yaml:"cite"`
+	// SincePrevious looks back no further than the dose before.
+	SincePrevious bool    `yaml:"sincePrevious"`
+	Relative      *Limits `yaml:"relative"` // nil: the criterion has none
+	Absolute      *Limits `yaml:"absolute"`
+	Cite          string  `yaml:"cite"`
 }
 
 // Limits are the values from which a criterion is met, one a unit family.
 type Limits struct {
 	Label   string  `yaml:"label"`
 	AtLeast []Limit `yaml:"atLeast"`
+	AtMost  []Limit `yaml:"atMost"`
+	Above   []Limit `yaml:"above"`
+	Below   []Limit `yaml:"below"`
 }
 
-// Limit is a limit of one analyte in its canonical unit.
+// Each calls fn with every limit and its comparison: ">=", "<=", ">" or "<".
+func (l *Limits) Each(fn func(comparison, field string, index int, limit *Limit)) {
+	for _, list := range []struct {
+		comparison, field string
+		limits            []Limit
+	}{{">=", "atLeast", l.AtLeast}, {"<=", "atMost", l.AtMost}, {">", "above", l.Above}, {"<", "below", l.Below}} {
+		for i := range list.limits {
+			fn(list.comparison, list.field, i, &list.limits[i])
+		}
+	}
+}
+
+// Limit is a limit of one analyte: a value in its canonical unit, or a multiple of the upper limit of normal or of the baseline.
 type Limit struct {
 	Analyte string         `yaml:"analyte"`
 	Value   decimal.Number `yaml:"value"`
-	Unit    string         `yaml:"unit"`
+	Unit    string         `yaml:"unit"` // "" where Of is set
+	Of      string         `yaml:"of"`   // "ULN", "baseline", or "" for a plain value
 }
 
 // Toxicity is a CTCAE term that is graded.
@@ -222,7 +312,7 @@ func fold(s string) string { return strings.ToLower(strings.Join(strings.Fields(
 func (p *Protocol) RegimensOf(arm string) []*Regimen {
 	var rs []*Regimen
 	for i := range p.Regimens {
-		if p.Regimens[i].Arm == arm {
+		if p.Regimens[i].Arm == arm || p.Regimens[i].Arm == AllArms && arm != Unassigned {
 			rs = append(rs, &p.Regimens[i])
 		}
 	}

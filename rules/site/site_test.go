@@ -457,7 +457,7 @@ var stories = []struct {
 				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/old"), dose("m", "Patient/p1"), dose("m2", "Patient/old"), person("old", 2, "Patient/p1"),
 			}
 		},
-		[]string{"Patient/p1: S-001 data.possible-duplicate", "Patient/p1: S-001 dev.dose-missed"},
+		[]string{"Patient/p1: S-001 data.possible-duplicate", "Patient/p1: S-001 data.ungradable", "Patient/p1: S-001 dev.dose-missed"},
 		nil,
 	},
 	{

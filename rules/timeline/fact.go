@@ -233,6 +233,7 @@ const (
 
 	Temperature = "temperature"  // body temperature at any site of measurement, Cel
 	Weight      = "weight"       // kg
+	Height      = "height"       // cm
 	Systolic    = "systolic"     // mm[Hg]
 	Diastolic   = "diastolic"    // mm[Hg]
 	HeartRate   = "heart-rate"   // /min
@@ -272,6 +273,8 @@ const (
 	Pembrolizumab    = "pembrolizumab"
 	TIL              = "til" // infusion of tumour-infiltrating lymphocytes, as Procedure or MedicationAdministration
 
+	Steroid = "steroid" // systemic or local glucocorticoids: methylprednisolone, dexamethasone, prednisone, prednisolone, hydrocortisone
+
 	// Read for what treatment says of a grade.
 	Vasopressor   = "vasopressor"   // norepinephrine, epinephrine, phenylephrine, vasopressin, dopamine
 	Crystalloid   = "crystalloid"   // intravenous fluid: saline, lactated Ringer's, balanced solutions
@@ -290,10 +293,14 @@ type Dose struct {
 	Reasons []string `json:"reasons,omitempty"`
 	// Amount is the dose in the canonical unit of Dimension, nil where none was sent or it could not be read.
 	Amount *Quantity `json:"amount,omitempty"`
+	// AmountProblem says why an amount that was sent is not in Amount, nil where none was sent or it is.
+	AmountProblem *Problem `json:"amountProblem,omitempty"`
 	// Dimension of Amount: "[iU]", "mg", "mL", or one of them with "/kg" or "/m2".
-	Dimension string   `json:"dimension,omitempty"`
-	Route     string   `json:"route,omitempty"` // "IV", "SC", "PO", or "" where not sent or not known
-	Problem   *Problem `json:"problem,omitempty"`
+	Dimension string `json:"dimension,omitempty"`
+	Route     string `json:"route,omitempty"` // "IV", "SC", "PO", "local" for one that hardly reaches the blood, or "" where not sent or not known
+	// For are the concepts of reasonCode that rules name, such as "adrenal-insufficiency".
+	For     []string `json:"for,omitempty"`
+	Problem *Problem `json:"problem,omitempty"`
 	// Strength is what the product holds of the drug, nil where that is not known.
 	Strength *Strength `json:"strength,omitempty"`
 
@@ -355,9 +362,12 @@ type Enrolment struct {
 	EndsAt time.Time `json:"endsAt,omitzero"`
 }
 
-// Person is what is read of a Patient resource: identifiers, links and death, nothing else.
+// Person is what is read of a Patient resource: identifiers, links and death; and sex and date of birth, from which creatinine clearance is
+// calculated. Nothing else.
 type Person struct {
 	Identifiers []string `json:"identifiers,omitempty"` // "system|value"
 	ReplacedBy  string   `json:"replacedBy,omitempty"`  // "Patient/<id>" of the surviving record
+	Sex         string   `json:"sex,omitempty"`         // "male", "female", or "" where it is another word or not known
+	Born        string   `json:"born,omitempty"`        // "1968-02-29", "" where the day is not known
 	Deceased    Time     `json:"deceased,omitzero"`
 }

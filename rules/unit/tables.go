@@ -101,6 +101,7 @@ func build() []*Family {
 			{"[degF] degF °F F fahrenheit", Unit{decimal.Int(-32), decimal.New(5, 9)}},
 		}),
 		single(timeline.Weight, "1", "400", table{{"kg", one}, {"g", thousandth}, {"[lb_av] lb lbs", Scaled(45_359_237, 100_000_000)}}),
+		single(timeline.Height, "30", "250", table{{"cm", one}, {"m", Scaled(100, 1)}, {"mm", Scaled(1, 10)}, {"[in_i] in inch inches", Scaled(254, 100)}}),
 		single(timeline.Systolic, "0", "350", pressure),
 		single(timeline.Diastolic, "0", "250", pressure),
 		single(timeline.HeartRate, "0", "350", perMin),
