@@ -328,6 +328,9 @@ type Strength struct {
 	PerDimension string   `json:"perDimension"`
 }
 
+// String writes a strength as it was sent: "18 MIU in 1 mL".
+func (s *Strength) String() string { return s.Amount.String() + " in " + s.Per.String() }
+
 // Given reports whether some of the drug went into the patient: completed or in progress, or stopped after a dose greater than zero.
 func (d *Dose) Given() bool {
 	switch d.Status {
