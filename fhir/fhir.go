@@ -15,6 +15,7 @@
 package fhir
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +24,9 @@ import (
 	bundlepb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/resources/bundle_and_contained_resource_go_proto"
 
 	"github.com/trialwatch/trialwatch/fhir/r4json"
+	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/timeline"
+	"github.com/trialwatch/trialwatch/rules/unit"
 )
 
 // Config says how a site's resources are read. The zero value reads every known concept in UTC.
@@ -33,7 +36,31 @@ type Config struct {
 	Concepts []Concept       // added to the shipped codes (codes.yaml)
 	Reads    map[string]bool // concepts that some loaded protocol reads; nil = all
 	Limits   Limits          // zero fields take the value of [DefaultLimits]
+	// Sites are what is different at some sites, by name. Of any other site the fields above say all.
+	Sites map[string]Site
 }
+
+// Site is what is different at one site. The zero value is nothing.
+type Site struct {
+	Zone     *time.Location // nil = that of [Config]
+	BaseURLs []string       // beside those of [Config]
+	Concepts []Concept      // beside the shipped ones and those of [Config]
+	// Identifiers are the systems of identifiers that name a patient; none = all. An identifier of another system, such as an insurer's, joins nobody.
+	Identifiers []IdentifierSystem
+	// Units are spellings of the site by analyte, each for one of the analyte's family in rules/unit.
+	Units map[string]map[string]string
+	// Normal are limits of normal by analyte, for results that name none.
+	Normal map[string]Range
+}
+
+// IdentifierSystem is a system of identifiers and other names of the same one.
+type IdentifierSystem struct {
+	System  string   `yaml:"system"`
+	Aliases []string `yaml:"aliases"`
+}
+
+// Range is limits of normal in the canonical unit of an analyte, nil where there is none.
+type Range struct{ Low, High *decimal.Number }
 
 // Concept names a measurement, drug or procedure by codes and words.
 type Concept struct {
@@ -79,14 +106,75 @@ type Decoder struct {
 	protos   *r4json.Decoder
 	// unmarshal parses and validates; it is a method of protos, but where a test compares.
 	unmarshal func(data []byte) (*bundlepb.ContainedResource, error)
+
+	systems  map[string]string       // of identifiers that name a patient → the name that they go by; nil = all
+	families map[string]*unit.Family // with a site's spellings
+	normal   map[string]Range
+	sites    map[string]*Decoder
 }
 
-// New returns a decoder. It fails if a concept has a code that is not "system|code".
+// New returns a decoder. It fails if a concept has a code that is not "system|code", or a site a unit that is none.
 func New(cfg Config) (*Decoder, error) {
 	if cfg.Zone == nil {
 		cfg.Zone = time.UTC
 	}
 	cfg.Limits = cfg.Limits.orDefault()
+	sites := cfg.Sites
+	cfg.Sites = nil
+	d, err := newDecoder(cfg)
+	if err != nil {
+		return nil, err
+	}
+	d.sites = map[string]*Decoder{}
+	for name, s := range sites {
+		if d.sites[name], err = d.at(&s); err != nil {
+			return nil, fmt.Errorf("site %s: %w", name, err)
+		}
+	}
+	return d, nil
+}
+
+// at returns the decoder of one site.
+func (d *Decoder) at(s *Site) (*Decoder, error) {
+	cfg := d.cfg
+	cfg.Zone = cmp.Or(s.Zone, cfg.Zone)
+	cfg.BaseURLs = slices.Concat(cfg.BaseURLs, s.BaseURLs)
+	cfg.Concepts = slices.Concat(cfg.Concepts, s.Concepts)
+	here, err := newDecoder(cfg)
+	if err != nil {
+		return nil, err
+	}
+	here.normal = s.Normal
+	for _, id := range s.Identifiers {
+		if here.systems == nil {
+			here.systems = map[string]string{}
+		}
+		for _, name := range append([]string{id.System}, id.Aliases...) {
+			here.systems[name] = id.System
+		}
+	}
+	here.families = map[string]*unit.Family{}
+	for analyte, spellings := range s.Units {
+		family, ok := unit.Of(analyte)
+		if !ok {
+			return nil, fmt.Errorf("fhir: units of %q, which is no analyte", analyte)
+		}
+		if here.families[analyte], err = family.With(spellings); err != nil {
+			return nil, fmt.Errorf("fhir: %w", err)
+		}
+	}
+	return here, nil
+}
+
+// family is the units of an analyte as this site writes them.
+func (d *Decoder) family(analyte string) (*unit.Family, bool) {
+	if f := d.families[analyte]; f != nil {
+		return f, true
+	}
+	return unit.Of(analyte)
+}
+
+func newDecoder(cfg Config) (*Decoder, error) {
 	concepts, err := newConcepts(cfg.Concepts)
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func preconditions(c *Case) {
 			continue
 		}
 		c.report(Finding{
-			Rule: "dev.til-precondition", Key: n.ID, Onset: c.Day0, Detected: later(last.ReceivedAt, c.Day0Fact.ReceivedAt), Importance: Important,
+			Rule: "dev.til-precondition", Key: n.ID, Onset: c.Day0, Detected: later(last.KnownAt(), c.Day0Fact.KnownAt()), Importance: Important,
 			NeedsReview: c.Timeline.Doubtful(last.Ref) || c.Timeline.Doubtful(c.Day0Fact.Ref),
 			Evidence:    []Evidence{factEvidence(last, n.After, last.Dose.Status), factEvidence(c.Day0Fact, n.Before, "start")},
 			Message:     fmt.Sprintf("%s: %s, planned %s. Review.", n.Title, span(gap), why),
@@ -68,7 +68,7 @@ func prohibited(c *Case) {
 				value = " " + f.Dose.Amount.String()
 			}
 			c.report(Finding{
-				Rule: "dev.conmed-prohibited", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.ReceivedAt, c.Day0Fact.ReceivedAt), Importance: Important,
+				Rule: "dev.conmed-prohibited", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.KnownAt(), c.Day0Fact.KnownAt()), Importance: Important,
 				NeedsReview: c.Timeline.Doubtful(f.Ref), Evidence: []Evidence{factEvidence(f, f.Dose.Drug, f.Dose.Status+value)},
 				Message: fmt.Sprintf("%s%s on day %d: %s. Review.", f.Dose.Drug, value, day, n.Title),
 			})

@@ -160,7 +160,7 @@ func (c *Case) despiteHold(k *course, s *slot) {
 		return
 	}
 	f := Finding{
-		Rule: "dev.dosed-despite-hold", Key: k.regimen.ID, Onset: s.due, Detected: later(s.record.ReceivedAt, s.known), Importance: Minor,
+		Rule: "dev.dosed-despite-hold", Key: k.regimen.ID, Onset: s.due, Detected: later(s.record.KnownAt(), s.known), Importance: Minor,
 		NeedsReview: c.Timeline.Doubtful(s.record.Ref), Evidence: []Evidence{factEvidence(s.record, "dose", s.record.Dose.Status)},
 	}
 	relative, texts, late := 0, make([]string, 0, len(met)), false

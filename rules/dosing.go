@@ -99,6 +99,14 @@ func (d *dose) given(f *timeline.Fact, base string) (a amount, ok bool) {
 		return a, false
 	}
 	v := f.Dose.Amount.Value.Round().Mul(m)
+	// The strength of the product that was given goes before the protocol's.
+	if s := f.Dose.Strength; s != nil && unit == s.PerDimension && unit != base {
+		in, err := v.Mul(s.Amount.Value.Round()).Quo(s.Per.Value.Round())
+		if err != nil {
+			return a, false
+		}
+		v, unit = in, s.Dimension
+	}
 	if unit == base {
 		return amount{v, base}, true
 	}
@@ -160,7 +168,11 @@ func (d *dose) compare(f *timeline.Fact, r *protocol.Regimen) (is comparison, te
 	most, least := expected.Mul(hundred.Add(tolerance)), expected.Mul(hundred.Add(tolerance.Neg()))
 	percent := given.Mul(hundred)
 	slip := d.c.Protocol.Dosing.UnitSlip.Round()
-	text = fmt.Sprintf("%s given, %s expected%s", f.Dose.Amount, show(expected, unit), how)
+	amount := f.Dose.Amount.String()
+	if s := f.Dose.Strength; s != nil && s.PerDimension == f.Dose.Dimension {
+		amount += " of " + s.String()
+	}
+	text = fmt.Sprintf("%s given, %s expected%s", amount, show(expected, unit), how)
 	switch {
 	case expected.Sign() <= 0:
 		return unknownAmount, ""
@@ -260,7 +272,7 @@ func (c *Case) wrongArm(d *dose) map[*timeline.Fact]bool {
 			value = " " + f.Dose.Amount.String()
 		}
 		c.report(Finding{
-			Rule: "dev.arm-wrong", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.ReceivedAt, c.enrolled.ReceivedAt), Importance: Important,
+			Rule: "dev.arm-wrong", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.KnownAt(), c.enrolled.ReceivedAt), Importance: Important,
 			NeedsReview: c.Timeline.Doubtful(f.Ref), Evidence: []Evidence{factEvidence(f, "dose", strings.TrimSpace(f.Dose.Status+value+route))},
 			Message: fmt.Sprintf("%s%s%s is the %s of %s; the patient is assigned to %s. Review.", f.Dose.Drug, value, route, r.Title, r.Arm, c.Arm),
 		})
@@ -273,7 +285,7 @@ func (c *Case) amounts(d *dose, k *course) {
 	r := k.regimen
 	for _, f := range k.extra {
 		c.report(Finding{
-			Rule: "dev.dose-over", Key: r.ID, Onset: f.At.Start, Detected: f.ReceivedAt, Importance: Important, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Rule: "dev.dose-over", Key: r.ID, Onset: f.At.Start, Detected: f.KnownAt(), Importance: Important, NeedsReview: c.Timeline.Doubtful(f.Ref),
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)},
 			Message:  fmt.Sprintf("%s given beyond the %d doses of the protocol. Review.", r.Title, r.Slots()),
 		})
@@ -288,10 +300,10 @@ func (c *Case) amounts(d *dose, k *course) {
 		if !f.Dose.Given() {
 			continue
 		}
-		finding := Finding{Key: r.ID, Onset: f.At.Start, Detected: f.ReceivedAt, Importance: Important, NeedsReview: c.Timeline.Doubtful(f.Ref)}
+		finding := Finding{Key: r.ID, Onset: f.At.Start, Detected: f.KnownAt(), Importance: Important, NeedsReview: c.Timeline.Doubtful(f.Ref)}
 		name := r.Title
 		if s := due[f]; s != nil {
-			finding.Onset, finding.Detected = s.due, later(f.ReceivedAt, s.known)
+			finding.Onset, finding.Detected = s.due, later(f.KnownAt(), s.known)
 			name = fmt.Sprintf("%s dose %d of %d", r.Title, s.number, r.Slots())
 		}
 		if f.Dose.Route != "" && r.Route != "" && f.Dose.Route != r.Route {
@@ -348,7 +360,7 @@ func (c *Case) unweighed(d *dose) {
 			why = "No height: doses by body surface cannot be compared."
 		}
 		c.report(Finding{
-			Rule: "data.ungradable", Key: "dosing-weight", Onset: f.At.Start, Detected: f.ReceivedAt,
+			Rule: "data.ungradable", Key: "dosing-weight", Onset: f.At.Start, Detected: f.KnownAt(),
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Amount.String())},
 			Message:  why,
 		})
@@ -453,7 +465,7 @@ func (c *Case) unreadAmounts() {
 	for _, f := range c.Timeline.Doses() {
 		if p := f.Dose.AmountProblem; p != nil && f.Dose.Problem == nil && f.Dose.Given() && c.usable(f) && c.inRegimen(f.Dose.Drug) {
 			c.report(Finding{
-				Rule: problemRule(p), Key: f.Ref.String() + ":amount", Onset: f.At.Start, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+				Rule: problemRule(p), Key: f.Ref.String() + ":amount", Onset: f.At.Start, Detected: f.KnownAt(), NeedsReview: c.Timeline.Doubtful(f.Ref),
 				Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)}, Message: f.Dose.Drug + ", amount: " + problemText(p) + " Review.",
 			})
 		}

@@ -310,7 +310,7 @@ func (c *Case) walkCycle(r *protocol.Regimen) course {
 	if !c.OffStudy.IsZero() && c.OffStudy.Before(k.end) {
 		k.end = c.OffStudy
 	}
-	day, known := r.FirstDay, c.Day0Fact.ReceivedAt
+	day, known := r.FirstDay, c.Day0Fact.KnownAt()
 	settle := func(s slot) {
 		s.number, s.due, s.known, s.missedAt = len(k.slots)+1, c.midnight(day), known, c.midnight(day+r.WindowDays+1)
 		k.slots = append(k.slots, s)
@@ -336,7 +336,7 @@ func (c *Case) walkCycle(r *protocol.Regimen) course {
 		}
 		if f.Dose.Given() {
 			settle(slot{state: slotGiven, record: f, early: on < day-r.WindowDays, late: on > day+r.WindowDays})
-			day, known = on+r.EveryDays, f.ReceivedAt
+			day, known = on+r.EveryDays, f.KnownAt()
 		} else {
 			settle(slot{state: c.notGivenState(f), record: f})
 			day += r.EveryDays

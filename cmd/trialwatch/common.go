@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trialwatch/trialwatch/deployments/protocols"
+	"github.com/trialwatch/trialwatch/fhir/sitefile"
 	"github.com/trialwatch/trialwatch/internal/app"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
@@ -109,6 +110,35 @@ func loadProtocols(stderr io.Writer, files []string) ([]*protocol.Protocol, erro
 		return nil, errReported
 	}
 	return ps, nil
+}
+
+// loadSites reads site files. What is wrong with them is printed with the place.
+func loadSites(stderr io.Writer, files []string, ps []*protocol.Protocol) ([]*sitefile.Site, error) {
+	var concepts []string
+	for _, p := range ps {
+		for _, c := range p.Codes {
+			concepts = append(concepts, c.Concept)
+		}
+	}
+	var sites []*sitefile.Site
+	failed := false
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		s, err := sitefile.Parse(name, data, concepts...)
+		if err != nil {
+			failed = true
+			printProtocolErrors(stderr, err)
+			continue
+		}
+		sites = append(sites, s)
+	}
+	if failed {
+		return nil, errReported
+	}
+	return sites, nil
 }
 
 // printProtocolErrors prints every error with its line and a caret.

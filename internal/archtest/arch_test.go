@@ -38,9 +38,14 @@ var folders = []struct {
 		"criteria are data that a clinician can review without the engine; they are embedded, and read once",
 	},
 	{
+		"rules/document", true,
+		[]string{"github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text"},
+		"what is wrong with a file is told by its place, whatever the file is about",
+	},
+	{
 		"rules/protocol", true,
-		[]string{module + "rules/decimal", module + "rules/unit", module + "rules/ctcae", module + "rules/timeline", "github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text"},
-		"a protocol is data: it names criteria and concepts, and only it reads YAML",
+		[]string{module + "rules/decimal", module + "rules/document", module + "rules/unit", module + "rules/ctcae", module + "rules/timeline"},
+		"a protocol is data: it names criteria and concepts",
 	},
 	{
 		"rules", true,
@@ -59,6 +64,11 @@ var folders = []struct {
 		"fhir/r4json", false,
 		[]string{"github.com/google/fhir/go", "google.golang.org/protobuf"},
 		"decoding is of use to others: it knows nothing of trials, and no other JSON library",
+	},
+	{
+		"fhir/sitefile", false,
+		[]string{module + "fhir", module + "rules/document", module + "rules/protocol", module + "rules/unit"},
+		"a site file says how a site speaks FHIR, and is read as a protocol is",
 	},
 	{"consumers/wire", false, []string{module + "rules", "github.com/nats-io/nats.go"}, "the contract depends on what is published, not on how it is made"},
 	{

@@ -329,6 +329,13 @@ func (p *Protocol) NormalOf(analyte string) *Normal {
 	return nil
 }
 
+// In returns the protocol on the clocks of another zone: a site's, where that is not the trial's. It is the same protocol in all else.
+func (p *Protocol) In(zone *time.Location) *Protocol {
+	q := *p
+	q.Zone = zone
+	return &q
+}
+
 // Names reports whether a ResearchSubject's study is this one.
 func (p *Protocol) Names(study string) bool { return slices.Contains(p.References, study) }
 
