@@ -30,6 +30,7 @@ race:
 fuzz: ## a minute for every byte boundary
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime 60s ./fhir
 	go test -run '^$$' -fuzz FuzzParse$$ -fuzztime 60s ./rules/protocol
+	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./fhir/sitefile
 	go test -run '^$$' -fuzz FuzzParseRounded -fuzztime 60s ./rules/decimal
 	go test -run '^$$' -fuzz FuzzGrade -fuzztime 60s ./rules/ctcae
 	go test -run '^$$' -fuzz FuzzRun -fuzztime 60s ./internal/grade

@@ -39,7 +39,10 @@ type Intake struct {
 }
 
 // NewIntake returns an intake.
-func NewIntake(cfg IntakeConfig) *Intake { return &Intake{cfg} }
+func NewIntake(cfg IntakeConfig) *Intake {
+	cfg.Metrics.parses.of.Store(cfg.Decoder)
+	return &Intake{cfg}
+}
 
 const (
 	intakeConsumer = "intake"
@@ -205,6 +208,7 @@ type Metrics struct {
 	panics      prometheus.Counter
 	evaluations prometheus.Counter
 	unreadable  prometheus.Counter
+	parses      *parses
 	notRelevant sync.Map // site → *atomic.Uint64
 	lastEvent   sync.Map // site → time.Time, the latest receipt
 }
@@ -219,8 +223,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "trialwatch_evaluations_failed_total", Help: "Evaluations that panicked."}),
 		evaluations: prometheus.NewCounter(prometheus.CounterOpts{Name: "trialwatch_evaluations_total", Help: "Evaluations of one patient."}),
 		unreadable:  prometheus.NewCounter(prometheus.CounterOpts{Name: "trialwatch_facts_unreadable_total", Help: "Messages in FACTS that this build cannot read; they were skipped."}),
+		parses:      newParses(),
 	}
-	r.MustRegister(m.resources, m.transitions, m.commits, m.fenced, m.panics, m.evaluations, m.unreadable)
+	r.MustRegister(m.resources, m.transitions, m.commits, m.fenced, m.panics, m.evaluations, m.unreadable, m.parses)
 	return m
 }
 

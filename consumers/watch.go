@@ -20,15 +20,17 @@ import (
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
-// WatchConfig is what [NewWatch] needs. All fields but the last three are required.
+// WatchConfig is what [NewWatch] needs. All fields but Zones and the last three are required.
 type WatchConfig struct {
 	JetStream jetstream.JetStream
 	Protocols []*protocol.Protocol
 	SiteKey   []byte
 	Clock     Clock
 	Worker    string // names this process in checkpoints
-	Logger    zerolog.Logger
-	Metrics   *Metrics
+	// Zones are those of sites whose clocks are not the protocol's, by site.
+	Zones   map[string]*time.Location
+	Logger  zerolog.Logger
+	Metrics *Metrics
 	// CaughtUp, if not nil, is called each time the worker has reached the end of the facts as it was at its start.
 	CaughtUp func()
 	// Behind, if not nil, is called each time the worker starts to read: at its start, and whenever it recovers.
@@ -281,6 +283,7 @@ func (s *session) site(name string) *watched {
 	st := s.sites[name]
 	if st == nil {
 		st = &watched{Site: site.New(name)}
+		st.Zone = s.cfg.Zones[name]
 		st.Park(func(identity string) ([]*timeline.Fact, error) { return s.load(name, identity) })
 		s.sites[name] = st
 	}

@@ -76,7 +76,7 @@ func (d *Decoder) bundle(m Message, data []byte) ([]Outcome, bool) {
 	if received.IsZero() {
 		received, _ = instant(str(doc.get("timestamp")), time.UTC)
 	}
-	r := &resolver{bases: d.cfg.BaseURLs, fullURL: fullURLs(list)}
+	r := &resolver{bases: d.cfg.BaseURLs, systems: d.systems, fullURL: fullURLs(list)}
 	var out []Outcome
 	for i := range list {
 		e := &list[i]

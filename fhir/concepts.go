@@ -46,14 +46,30 @@ func siblings(a, b string) bool {
 	return ok && f.Sibling != "" && f.Sibling == b
 }
 
-func newConcepts(more []Concept) (*concepts, error) {
-	var shipped struct {
-		Concepts []Concept `yaml:"concepts"`
-		Routes   []Concept `yaml:"routes"`
-		Reasons  []Concept `yaml:"indications"`
-	}
+// shippedCodes is codes.yaml.
+type shippedCodes struct {
+	Concepts []Concept `yaml:"concepts"`
+	Routes   []Concept `yaml:"routes"`
+	Reasons  []Concept `yaml:"indications"`
+}
+
+func readShipped() (shipped shippedCodes, err error) {
 	if err := yaml.UnmarshalWithOptions(codesYAML, &shipped, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("fhir: codes.yaml: %w", err)
+		return shipped, fmt.Errorf("fhir: codes.yaml: %w", err)
+	}
+	return shipped, nil
+}
+
+// Shipped returns the concepts that are known without any protocol or site file.
+func Shipped() ([]Concept, error) {
+	shipped, err := readShipped()
+	return shipped.Concepts, err
+}
+
+func newConcepts(more []Concept) (*concepts, error) {
+	shipped, err := readShipped()
+	if err != nil {
+		return nil, err
 	}
 	c := &concepts{byCode: map[coding]string{}, either: map[coding]bool{}, systems: map[string]bool{}, routes: map[coding]string{}}
 	add := func(to map[coding]string, concept Concept) error {

@@ -112,9 +112,27 @@ func corpus(t testing.TB, use func(name string, data []byte)) {
 	}
 }
 
-// Every resource of the corpora ends in exactly one way, and in the way that was reviewed. Run with -update after a change, and read the diff.
+// Every resource of the corpora ends in exactly one way, and in the way that was reviewed: with google/fhir parsing everything, and with package r4json
+// before it. Run with -update after a change, and read the diff.
 func TestCorpus(t *testing.T) {
-	d := newDecoder(t)
+	t.Run("fast", func(t *testing.T) {
+		d := newDecoder(t)
+		testCorpus(t, d)
+		t.Logf("parsed by reason for which google/fhir was asked: %v", d.Parses())
+	})
+	t.Run("google", func(t *testing.T) {
+		d := newDecoder(t)
+		if err := d.WithoutFastPath(); err != nil {
+			t.Fatal(err)
+		}
+		testCorpus(t, d)
+		if n := d.Parses(); len(n) > 0 {
+			t.Errorf("the fast path was used: %v", n)
+		}
+	})
+}
+
+func testCorpus(t *testing.T, d *fhir.Decoder) {
 	var b strings.Builder
 	b.WriteString("# file[:line][#entry]\tdecision\treason\n")
 	corpus(t, func(name string, data []byte) {

@@ -13,6 +13,9 @@ import (
 
 // Decode says what becomes of a message: one outcome for a resource, one for each entry of a Bundle. It never panics and never returns none.
 func (d *Decoder) Decode(m Message) []Outcome {
+	if here := d.sites[m.Site]; here != nil {
+		return here.Decode(m)
+	}
 	data := bytes.TrimPrefix(m.Data, []byte("\xef\xbb\xbf"))
 	doc, p := prescan(data, d.cfg.Limits)
 	// What is too much for a resource, or broken within one, may be a Bundle: its entries are judged each by itself.
@@ -27,7 +30,7 @@ func (d *Decoder) Decode(m Message) []Outcome {
 		}
 		return []Outcome{d.deadLetter(&head{}, nil, m, p, data, -1)}
 	}
-	return []Outcome{d.resource(m, doc, data, -1, &resolver{bases: d.cfg.BaseURLs}, time.Time{})}
+	return []Outcome{d.resource(m, doc, data, -1, &resolver{bases: d.cfg.BaseURLs, systems: d.systems}, time.Time{})}
 }
 
 // unread says that a resource is of a type that no rule reads, whatever else is wrong with it: a document of many megabytes is nobody's dead

@@ -6,23 +6,27 @@
 //  1. One strict pass over the bytes (prescan.go): size, depth, number of tokens, duplicate keys, element names in another case. The
 //     parser behind takes time that grows with the square of the nesting, and accepts some of what is refused here.
 //  2. Type, code and status (look.go): what no rule of a loaded protocol reads costs microseconds and goes no further.
-//  3. google/fhir/go parses and validates the elements that rules read (project.go). The other elements of the resource are known by name
-//     and not looked into: a malformed telephone number must not lose a neutrophil count, and the parser's cost grows with every element.
+//  3. The elements that rules read are parsed and validated into google/fhir/go's protos (project.go): by package r4json, and what that is not
+//     sure of by google/fhir/go itself. The other elements of the resource are known by name and not looked into: a malformed telephone number
+//     must not lose a neutrophil count, and the parser's cost grows with every element.
 //  4. The parsed resource becomes a fact (observation.go, medication.go, subject.go), or a fact with a reason, or a dead letter.
 //
 // What becomes of which resource is tabulated in docs/feeds.md; reviewed verdicts on public example files are in testdata/decisions.tsv.
 package fhir
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/google/fhir/go/fhirversion"
-	"github.com/google/fhir/go/jsonformat"
+	bundlepb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/resources/bundle_and_contained_resource_go_proto"
 
+	"github.com/trialwatch/trialwatch/fhir/r4json"
+	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/timeline"
+	"github.com/trialwatch/trialwatch/rules/unit"
 )
 
 // Config says how a site's resources are read. The zero value reads every known concept in UTC.
@@ -32,7 +36,31 @@ type Config struct {
 	Concepts []Concept       // added to the shipped codes (codes.yaml)
 	Reads    map[string]bool // concepts that some loaded protocol reads; nil = all
 	Limits   Limits          // zero fields take the value of [DefaultLimits]
+	// Sites are what is different at some sites, by name. Of any other site the fields above say all.
+	Sites map[string]Site
 }
+
+// Site is what is different at one site. The zero value is nothing.
+type Site struct {
+	Zone     *time.Location // nil = that of [Config]
+	BaseURLs []string       // beside those of [Config]
+	Concepts []Concept      // beside the shipped ones and those of [Config]
+	// Identifiers are the systems of identifiers that name a patient; none = all. An identifier of another system, such as an insurer's, joins nobody.
+	Identifiers []IdentifierSystem
+	// Units are spellings of the site by analyte, each for one of the analyte's family in rules/unit.
+	Units map[string]map[string]string
+	// Normal are limits of normal by analyte, for results that name none.
+	Normal map[string]Range
+}
+
+// IdentifierSystem is a system of identifiers and other names of the same one.
+type IdentifierSystem struct {
+	System  string   `yaml:"system"`
+	Aliases []string `yaml:"aliases"`
+}
+
+// Range is limits of normal in the canonical unit of an analyte, nil where there is none.
+type Range struct{ Low, High *decimal.Number }
 
 // Concept names a measurement, drug or procedure by codes and words.
 type Concept struct {
@@ -75,24 +103,96 @@ func (l Limits) orDefault() Limits {
 type Decoder struct {
 	cfg      Config
 	concepts *concepts
-	google   *jsonformat.Unmarshaller
+	protos   *r4json.Decoder
+	// unmarshal parses and validates; it is a method of protos, but where a test compares.
+	unmarshal func(data []byte) (*bundlepb.ContainedResource, error)
+
+	systems  map[string]string       // of identifiers that name a patient → the name that they go by; nil = all
+	families map[string]*unit.Family // with a site's spellings
+	normal   map[string]Range
+	sites    map[string]*Decoder
 }
 
-// New returns a decoder. It fails if a concept has a code that is not "system|code".
+// New returns a decoder. It fails if a concept has a code that is not "system|code", or a site a unit that is none.
 func New(cfg Config) (*Decoder, error) {
 	if cfg.Zone == nil {
 		cfg.Zone = time.UTC
 	}
 	cfg.Limits = cfg.Limits.orDefault()
+	sites := cfg.Sites
+	cfg.Sites = nil
+	d, err := newDecoder(cfg)
+	if err != nil {
+		return nil, err
+	}
+	d.sites = map[string]*Decoder{}
+	for name, s := range sites {
+		if d.sites[name], err = d.at(&s); err != nil {
+			return nil, fmt.Errorf("site %s: %w", name, err)
+		}
+	}
+	return d, nil
+}
+
+// at returns the decoder of one site.
+func (d *Decoder) at(s *Site) (*Decoder, error) {
+	cfg := d.cfg
+	cfg.Zone = cmp.Or(s.Zone, cfg.Zone)
+	cfg.BaseURLs = slices.Concat(cfg.BaseURLs, s.BaseURLs)
+	cfg.Concepts = slices.Concat(cfg.Concepts, s.Concepts)
+	here, err := newDecoder(cfg)
+	if err != nil {
+		return nil, err
+	}
+	here.normal = s.Normal
+	for _, id := range s.Identifiers {
+		if here.systems == nil {
+			here.systems = map[string]string{}
+		}
+		for _, name := range append([]string{id.System}, id.Aliases...) {
+			here.systems[name] = id.System
+		}
+	}
+	here.families = map[string]*unit.Family{}
+	for analyte, spellings := range s.Units {
+		family, ok := unit.Of(analyte)
+		if !ok {
+			return nil, fmt.Errorf("fhir: units of %q, which is no analyte", analyte)
+		}
+		if here.families[analyte], err = family.With(spellings); err != nil {
+			return nil, fmt.Errorf("fhir: %w", err)
+		}
+	}
+	return here, nil
+}
+
+// family is the units of an analyte as this site writes them.
+func (d *Decoder) family(analyte string) (*unit.Family, bool) {
+	if f := d.families[analyte]; f != nil {
+		return f, true
+	}
+	return unit.Of(analyte)
+}
+
+func newDecoder(cfg Config) (*Decoder, error) {
 	concepts, err := newConcepts(cfg.Concepts)
 	if err != nil {
 		return nil, err
 	}
-	google, err := jsonformat.NewUnmarshaller(cfg.Zone.String(), fhirversion.R4)
+	protos, err := r4json.New(cfg.Zone.String())
 	if err != nil {
 		return nil, fmt.Errorf("fhir: %w", err)
 	}
-	return &Decoder{cfg: cfg, concepts: concepts, google: google}, nil
+	return &Decoder{cfg: cfg, concepts: concepts, protos: protos, unmarshal: protos.UnmarshalR4}, nil
+}
+
+// Parses counts the resources that were parsed, by the reason for which package r4json left them to google/fhir; "none" are those that it did not.
+func (d *Decoder) Parses() map[string]uint64 {
+	m := map[string]uint64{}
+	for reason, n := range d.protos.Counts() {
+		m[reason.String()] = n
+	}
+	return m
 }
 
 // Message is one resource or Bundle as it arrived.

@@ -12,7 +12,7 @@ import (
 )
 
 // FuzzDecode: whatever bytes arrive, each resource ends in exactly one way, what is shown of it is short, and its fact can be written, read
-// and applied.
+// and applied. It is the same with google/fhir parsing everything.
 func FuzzDecode(f *testing.F) {
 	for _, r := range allRows {
 		if len(r.data) < 4<<10 { // large seeds only slow the search
@@ -21,7 +21,10 @@ func FuzzDecode(f *testing.F) {
 		}
 	}
 	f.Add([]byte(bundleOf(`{"request":{"method":"DELETE","url":"Observation/o9"}}`, `{"fullUrl":"urn:uuid:1","resource":`+patient+`}`)))
-	d := newDecoder(f)
+	d, slow := newDecoder(f), newDecoder(f)
+	if err := slow.WithoutFastPath(); err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		before := bytes.Clone(data)
 		out := d.Decode(fhir.Message{Data: data, Site: "main"})
@@ -68,8 +71,21 @@ func FuzzDecode(f *testing.F) {
 		if !slices.EqualFunc(out, second, func(a, b fhir.Outcome) bool { return summary(&a) == summary(&b) && a.Detail == b.Detail }) {
 			t.Error("decoded again it is something else")
 		}
+		google := slow.Decode(fhir.Message{Data: data, Site: "main"})
+		if a, b := all(t, out), all(t, google); a != b {
+			t.Errorf("with google/fhir parsing it is something else\n%s\n%s", a, b)
+		}
 		if _, err := fhir.Split(data, fhir.Limits{}); err != nil && (len(err.Error()) > 200 || !utf8.ValidString(err.Error())) {
 			t.Errorf("Split shows %q", err)
 		}
 	})
+}
+
+// all is everything that is said of resources.
+func all(t *testing.T, out []fhir.Outcome) string {
+	data, err := json.Marshal(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

@@ -84,11 +84,11 @@ func (d *Decoder) observation(h *head, list []measurand, f *timeline.Fact) *prob
 		// The flag is read here and not by the parser: it is long, and one that is malformed must not lose the value.
 		var said []codeable
 		parse(h.doc.get("interpretation"), &said)
-		add(result(list[0], &reading{o.GetValue().GetQuantity(), o.GetValue().GetInteger(), o.GetValue() != nil, o.GetReferenceRange(), flag(said)}))
+		add(d.result(list[0], &reading{o.GetValue().GetQuantity(), o.GetValue().GetInteger(), o.GetValue() != nil, o.GetReferenceRange(), flag(said)}))
 	}
 	for i, c := range o.GetComponent() {
 		if i+1 < len(list) && list[i+1].analyte != "" {
-			add(result(list[i+1], &reading{c.GetValue().GetQuantity(), c.GetValue().GetInteger(), c.GetValue() != nil, c.GetReferenceRange(), flag(codeables(c.GetInterpretation()))}))
+			add(d.result(list[i+1], &reading{c.GetValue().GetQuantity(), c.GetValue().GetInteger(), c.GetValue() != nil, c.GetReferenceRange(), flag(codeables(c.GetInterpretation()))}))
 		}
 	}
 	if len(f.Results) == 0 {
@@ -107,9 +107,9 @@ type reading struct {
 }
 
 // result reads one value. Whatever is wrong with it becomes its Problem: the result keeps its place on the timeline and supersedes older versions.
-func result(m measurand, v *reading) timeline.Result {
+func (d *Decoder) result(m measurand, v *reading) timeline.Result {
 	r := timeline.Result{Analyte: m.analyte}
-	fam, _ := unit.Of(m.analyte)
+	fam, _ := d.family(m.analyte)
 	text, code, words := v.quantity.GetValue().GetValue(), v.quantity.GetCode().GetValue(), v.quantity.GetUnit().GetValue()
 	switch {
 	case v.integer != nil && fam.Bare: // a score needs no quantity
@@ -129,7 +129,7 @@ func result(m measurand, v *reading) timeline.Result {
 	}
 	u, sent, p := lookUnit(fam.Find, code, words)
 	if p != nil && fam.Sibling != "" {
-		other, _ := unit.Of(fam.Sibling)
+		other, _ := d.family(fam.Sibling)
 		if su, ssent, sp := lookUnit(other.Find, code, words); sp == nil {
 			// The code says one of mass and moles and the unit the other. Laboratories keep a code when they change the unit, so the unit is believed.
 			if !m.either {
@@ -152,7 +152,11 @@ func result(m measurand, v *reading) timeline.Result {
 		r.Problem, r.Doubt = &timeline.Problem{Reason: timeline.ProblemImplausible, Detail: "outside the plausible range"}, nil
 		return r
 	}
-	r.Low, r.High = limits(fam, u, v.ranges)
+	if r.Low, r.High = limits(fam, u, v.ranges); r.Low == nil && r.High == nil {
+		if normal, ok := d.normal[r.Analyte]; ok {
+			r.Low, r.High, r.SiteNormal = normal.Low, normal.High, true
+		}
+	}
 	r.Flag = v.flag
 	return r
 }

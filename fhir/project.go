@@ -24,7 +24,7 @@ var parsed = map[string][]string{
 	"Medication":      {"status", "code", "amount", "ingredient"},
 }
 
-// google parses and validates the elements that rules read.
+// parseProjection parses and validates the elements that rules read.
 func (d *Decoder) parseProjection(h *head) (*bundlepb.ContainedResource, *problem) {
 	names := r4.types[h.ref.Type]
 	for i := range h.doc.members {
@@ -48,7 +48,7 @@ func (d *Decoder) parseProjection(h *head) (*bundlepb.ContainedResource, *proble
 		b.Write(value)
 	}
 	b.WriteByte('}')
-	r, err := d.google.UnmarshalR4(b.Bytes())
+	r, err := d.unmarshal(b.Bytes())
 	if err != nil {
 		return nil, refuse(ReasonInvalidResource, "does not validate as R4%s", errorPath(err))
 	}

@@ -21,6 +21,7 @@ type reference struct {
 // resolver finds what a reference within one resource or Bundle means.
 type resolver struct {
 	bases   []string          // the site's own base URLs
+	systems map[string]string // as [Decoder]'s
 	fullURL map[string]string // fullUrl of a Bundle's entry → "Type/id"
 	// contained finds a contained resource by its id, nil if there is none.
 	contained func(id string) *document
@@ -43,19 +44,43 @@ func (r *resolver) literal(ref string) string {
 	return ref
 }
 
+// identity is an identifier as the name of a patient, "" where identifiers of its system name none at this site.
+func (r *resolver) identity(system, value string) string {
+	if value == "" {
+		return ""
+	}
+	if r.systems != nil {
+		known, ok := r.systems[system]
+		if !ok {
+			return ""
+		}
+		system = known
+	}
+	return system + "|" + value
+}
+
+// identities are those of an array of identifiers, in order.
+func (r *resolver) identities(raw []byte) []string {
+	var ids []string
+	for _, id := range identifiers(raw) {
+		system, value, _ := strings.Cut(id, "|")
+		if id := r.identity(system, value); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // patient finds whom a reference names.
 func (r *resolver) patient(ref *reference) (p timeline.Patient, prob *problem) {
-	identifier := ""
-	if ref.Identifier.Value != "" {
-		identifier = ref.Identifier.System + "|" + ref.Identifier.Value
-	}
+	identifier := r.identity(ref.Identifier.System, ref.Identifier.Value)
 	lit := ref.Reference
 	switch {
 	case strings.HasPrefix(lit, "#"):
 		// A contained patient has no identity of its own but its identifiers.
 		if r.contained != nil {
 			if doc := r.contained(lit[1:]); doc != nil && str(doc.get("resourceType")) == "Patient" {
-				if ids := identifiers(doc.get("identifier")); len(ids) > 0 {
+				if ids := r.identities(doc.get("identifier")); len(ids) > 0 {
 					return timeline.Patient{Identifier: ids[0]}, nil
 				}
 			}
@@ -64,8 +89,10 @@ func (r *resolver) patient(ref *reference) (p timeline.Patient, prob *problem) {
 	case strings.Contains(lit, "?"):
 		// A conditional reference names a patient by a search: Patient?identifier=system|value.
 		if u, err := url.Parse(lit); err == nil && (u.Path == "Patient" || strings.HasSuffix(u.Path, "/Patient")) {
-			if token := u.Query().Get("identifier"); strings.Contains(token, "|") {
-				return timeline.Patient{Identifier: token}, nil
+			if system, value, ok := strings.Cut(u.Query().Get("identifier"), "|"); ok {
+				if id := r.identity(system, value); id != "" {
+					return timeline.Patient{Identifier: id}, nil
+				}
 			}
 		}
 		lit = ""

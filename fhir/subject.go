@@ -46,7 +46,7 @@ func (d *Decoder) enrolment(h *head, r *resolver, f *timeline.Fact) *problem {
 
 // person reads identifiers, links and death of a Patient resource, and sex and date of birth, and nothing else.
 func (d *Decoder) person(h *head, r *resolver, f *timeline.Fact) *problem {
-	who := &timeline.Person{Identifiers: identifiers(h.doc.get("identifier"))}
+	who := &timeline.Person{Identifiers: r.identities(h.doc.get("identifier"))}
 	if sex := str(h.doc.get("gender")); sex == "male" || sex == "female" {
 		who.Sex = sex
 	}

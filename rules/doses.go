@@ -22,14 +22,20 @@ func doses(c *Case) {
 	var d *dose
 	if c.Protocol.Dosing != nil {
 		d = &dose{c: c, weight: c.dosingWeight()}
+		d.surface = c.bodySurface(d.weight)
 		c.elsewhere = c.wrongArm(d)
 		c.unreadAmounts()
 	}
 	for _, r := range c.Protocol.RegimensOf(c.Arm) {
 		var k course
-		if r.Schedule == "daily" {
+		switch r.Schedule {
+		case "daily":
 			k = c.walkDaily(r)
-		} else {
+		case "cycle":
+			k = c.walkCycle(r)
+		case "given":
+			k = c.walkGiven(r)
+		default:
 			k = c.walkInterval(r)
 		}
 		if d != nil {
@@ -56,6 +62,9 @@ func (c *Case) missed(k *course) {
 		}
 		first, n := &k.slots[i], i
 		f := Finding{Rule: "dev.dose-missed", Key: k.regimen.ID, Onset: first.due, Detected: later(first.missedAt, first.known), Importance: Minor}
+		if k.regimen.Missed == "important" {
+			f.Importance = Important
+		}
 		if k.nothing {
 			f.Importance = Query
 		}
@@ -84,7 +93,7 @@ func (c *Case) missed(k *course) {
 
 // clock is a due time as people say it: a day for a daily regimen.
 func (c *Case) clock(t time.Time, r *protocol.Regimen) string {
-	if r.Schedule == "daily" {
+	if r.Schedule != "interval" {
 		return c.local(t).Format(time.DateOnly)
 	}
 	return c.local(t).Format("2006-01-02 15:04")
@@ -151,7 +160,7 @@ func (c *Case) despiteHold(k *course, s *slot) {
 		return
 	}
 	f := Finding{
-		Rule: "dev.dosed-despite-hold", Key: k.regimen.ID, Onset: s.due, Detected: later(s.record.ReceivedAt, s.known), Importance: Minor,
+		Rule: "dev.dosed-despite-hold", Key: k.regimen.ID, Onset: s.due, Detected: later(s.record.KnownAt(), s.known), Importance: Minor,
 		NeedsReview: c.Timeline.Doubtful(s.record.Ref), Evidence: []Evidence{factEvidence(s.record, "dose", s.record.Dose.Status)},
 	}
 	relative, texts, late := 0, make([]string, 0, len(met)), false

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/protocol"
@@ -73,15 +74,16 @@ func (d *dose) multiple(by string) (m decimal.Rounded, text string, ok bool) {
 }
 
 // expected is the dose of a regimen for the patient, and how it is calculated.
-func (d *dose) expected(r *protocol.Regimen) (a amount, how string, ok bool) {
+func (d *dose) expected(r *protocol.Regimen, at time.Time) (a amount, how string, ok bool) {
 	base, by := per(r.Dose.Unit)
 	m, text, ok := d.multiple(by)
 	if !ok {
 		return a, "", false
 	}
-	a = amount{r.Dose.Value.Round().Mul(m), base}
+	planned, why, _ := d.planned(r, at)
+	a = amount{planned.Mul(m), base}
 	if text != "" {
-		how = fmt.Sprintf(" (%s %s%s)", r.Dose.Value.Round(), r.Dose.Unit, text)
+		how = fmt.Sprintf(" (%s %s%s%s)", planned, r.Dose.Unit, text, why)
 	}
 	return a, how, true
 }
@@ -97,6 +99,14 @@ func (d *dose) given(f *timeline.Fact, base string) (a amount, ok bool) {
 		return a, false
 	}
 	v := f.Dose.Amount.Value.Round().Mul(m)
+	// The strength of the product that was given goes before the protocol's.
+	if s := f.Dose.Strength; s != nil && unit == s.PerDimension && unit != base {
+		in, err := v.Mul(s.Amount.Value.Round()).Quo(s.Per.Value.Round())
+		if err != nil {
+			return a, false
+		}
+		v, unit = in, s.Dimension
+	}
 	if unit == base {
 		return amount{v, base}, true
 	}
@@ -137,9 +147,13 @@ func (d *dose) compare(f *timeline.Fact, r *protocol.Regimen) (is comparison, te
 	var given, expected decimal.Rounded
 	var how, unit string
 	if f.Dose.Dimension == r.Dose.Unit {
-		given, expected, unit = f.Dose.Amount.Value.Round(), r.Dose.Value.Round(), r.Dose.Unit
+		given, unit = f.Dose.Amount.Value.Round(), r.Dose.Unit
+		expected, how, _ = d.planned(r, f.At.Start)
+		if how != "" {
+			how = " (" + strings.TrimPrefix(how, ", ") + ")"
+		}
 	} else {
-		e, calculated, ok := d.expected(r)
+		e, calculated, ok := d.expected(r, f.At.Start)
 		if !ok {
 			return unknownAmount, ""
 		}
@@ -154,7 +168,11 @@ func (d *dose) compare(f *timeline.Fact, r *protocol.Regimen) (is comparison, te
 	most, least := expected.Mul(hundred.Add(tolerance)), expected.Mul(hundred.Add(tolerance.Neg()))
 	percent := given.Mul(hundred)
 	slip := d.c.Protocol.Dosing.UnitSlip.Round()
-	text = fmt.Sprintf("%s given, %s expected%s", f.Dose.Amount, show(expected, unit), how)
+	amount := f.Dose.Amount.String()
+	if s := f.Dose.Strength; s != nil && s.PerDimension == f.Dose.Dimension {
+		amount += " of " + s.String()
+	}
+	text = fmt.Sprintf("%s given, %s expected%s", amount, show(expected, unit), how)
 	switch {
 	case expected.Sign() <= 0:
 		return unknownAmount, ""
@@ -168,13 +186,13 @@ func (d *dose) compare(f *timeline.Fact, r *protocol.Regimen) (is comparison, te
 	return asPlanned, text
 }
 
-// show writes an amount as people say it; what is compared is not rounded.
+// show writes an amount as people say it, in six digits; what is compared is not rounded.
 func show(v decimal.Rounded, unit string) string {
 	n := v.Float()
 	if million := "[iU]"; n >= 1e6 && strings.HasPrefix(unit, million) {
 		n, unit = n/1e6, "MIU"+strings.TrimPrefix(unit, million)
 	}
-	return strconv.FormatFloat(n, 'f', -1, 64) + " " + unit
+	return strconv.FormatFloat(n, 'g', 6, 64) + " " + unit
 }
 
 // difference is how far a lies from b, in percent of b with one decimal.
@@ -219,7 +237,7 @@ func (d *dose) belongs(f *timeline.Fact) (other *protocol.Regimen) {
 	}
 	for i := range c.Protocol.Regimens {
 		r := &c.Protocol.Regimens[i]
-		if r.Arm == c.Arm || r.Drug != f.Dose.Drug {
+		if r.Arm == c.Arm || r.Arm == protocol.AllArms || r.Drug != f.Dose.Drug {
 			continue
 		}
 		if yes, told := fits(r); yes && told || len(own) == 0 {
@@ -254,7 +272,7 @@ func (c *Case) wrongArm(d *dose) map[*timeline.Fact]bool {
 			value = " " + f.Dose.Amount.String()
 		}
 		c.report(Finding{
-			Rule: "dev.arm-wrong", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.ReceivedAt, c.enrolled.ReceivedAt), Importance: Important,
+			Rule: "dev.arm-wrong", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.KnownAt(), c.enrolled.ReceivedAt), Importance: Important,
 			NeedsReview: c.Timeline.Doubtful(f.Ref), Evidence: []Evidence{factEvidence(f, "dose", strings.TrimSpace(f.Dose.Status+value+route))},
 			Message: fmt.Sprintf("%s%s%s is the %s of %s; the patient is assigned to %s. Review.", f.Dose.Drug, value, route, r.Title, r.Arm, c.Arm),
 		})
@@ -267,7 +285,7 @@ func (c *Case) amounts(d *dose, k *course) {
 	r := k.regimen
 	for _, f := range k.extra {
 		c.report(Finding{
-			Rule: "dev.dose-over", Key: r.ID, Onset: f.At.Start, Detected: f.ReceivedAt, Importance: Important, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Rule: "dev.dose-over", Key: r.ID, Onset: f.At.Start, Detected: f.KnownAt(), Importance: Important, NeedsReview: c.Timeline.Doubtful(f.Ref),
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)},
 			Message:  fmt.Sprintf("%s given beyond the %d doses of the protocol. Review.", r.Title, r.Slots()),
 		})
@@ -282,10 +300,10 @@ func (c *Case) amounts(d *dose, k *course) {
 		if !f.Dose.Given() {
 			continue
 		}
-		finding := Finding{Key: r.ID, Onset: f.At.Start, Detected: f.ReceivedAt, Importance: Important, NeedsReview: c.Timeline.Doubtful(f.Ref)}
+		finding := Finding{Key: r.ID, Onset: f.At.Start, Detected: f.KnownAt(), Importance: Important, NeedsReview: c.Timeline.Doubtful(f.Ref)}
 		name := r.Title
 		if s := due[f]; s != nil {
-			finding.Onset, finding.Detected = s.due, later(f.ReceivedAt, s.known)
+			finding.Onset, finding.Detected = s.due, later(f.KnownAt(), s.known)
 			name = fmt.Sprintf("%s dose %d of %d", r.Title, s.number, r.Slots())
 		}
 		if f.Dose.Route != "" && r.Route != "" && f.Dose.Route != r.Route {
@@ -301,7 +319,7 @@ func (c *Case) amounts(d *dose, k *course) {
 		is, text := d.compare(f, r)
 		switch is {
 		case unknownAmount:
-			if _, by := per(r.Dose.Unit); by == "kg" && d.weight == nil && d.unweighed == nil {
+			if _, by := per(r.Dose.Unit); (by == "kg" && d.weight == nil || by == "m2" && d.surface == nil) && d.unweighed == nil {
 				d.unweighed = f
 			}
 			continue
@@ -313,10 +331,21 @@ func (c *Case) amounts(d *dose, k *course) {
 			finding.Rule = "dev.dose-wrong"
 		}
 		finding.Evidence = []Evidence{factEvidence(f, "dose", f.Dose.Amount.String())}
-		if _, by := per(r.Dose.Unit); by == "kg" && d.weight != nil {
-			finding.Evidence = append(finding.Evidence, evidence(*d.weight, "dosing-weight"))
-			finding.Detected = later(finding.Detected, d.weight.Fact.ReceivedAt)
-			finding.NeedsReview = finding.NeedsReview || review(*d.weight)
+		var rests []timeline.Point
+		switch _, by := per(r.Dose.Unit); {
+		case f.Dose.Dimension == r.Dose.Unit:
+		case by == "kg":
+			rests = append(rests, *d.weight)
+		case by == "m2":
+			rests = append(rests, d.surface.from...)
+		}
+		if _, _, from := d.planned(r, f.At.Start); from != nil {
+			rests = append(rests, from...)
+		}
+		for _, p := range rests {
+			finding.Evidence = append(finding.Evidence, evidence(p, p.Analyte))
+			finding.Detected = later(finding.Detected, p.Fact.ReceivedAt)
+			finding.NeedsReview = finding.NeedsReview || review(p)
 		}
 		finding.Message = name + ": " + text + ". Review."
 		c.report(finding)
@@ -326,33 +355,124 @@ func (c *Case) amounts(d *dose, k *course) {
 // unweighed reports once that doses could not be compared because nothing says what the patient weighed.
 func (c *Case) unweighed(d *dose) {
 	if f := d.unweighed; f != nil {
+		why := fmt.Sprintf("No weight at or before the first dose of %s: doses by weight cannot be compared.", join(c.Protocol.Dosing.Weight))
+		if d.weight != nil {
+			why = "No height: doses by body surface cannot be compared."
+		}
 		c.report(Finding{
-			Rule: "data.ungradable", Key: "dosing-weight", Onset: f.At.Start, Detected: f.ReceivedAt,
+			Rule: "data.ungradable", Key: "dosing-weight", Onset: f.At.Start, Detected: f.KnownAt(),
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Amount.String())},
-			Message:  fmt.Sprintf("No weight at or before the first dose of %s: doses by weight cannot be compared.", join(c.Protocol.Dosing.Weight)),
+			Message:  why,
 		})
 	}
 }
 
 // surface is the body surface area by which doses are calculated.
 type surface struct {
-	m2   decimal.Rounded
-	text string
+	m2    decimal.Rounded
+	text  string
+	from  []timeline.Point
+	after time.Time // receipt of what it is calculated from
+}
+
+// bodySurface is the area by Mosteller: √(height in cm × weight in kg / 3600), of the dosing weight and the last height before the first dose by which it is
+// calculated, else the first after it: a height does not change.
+//
+// Source: Mosteller, N Engl J Med 1987;317:1098.
+func (c *Case) bodySurface(weight *timeline.Point) *surface {
+	if weight == nil {
+		return nil
+	}
+	var height *timeline.Point
+	for _, p := range c.results(timeline.Height, false) {
+		if p.Value.Comparator == "" && p.Value.Value.Sign() > 0 && (height == nil || !p.Fact.At.Start.After(weight.Fact.At.Start)) {
+			height = &p
+		}
+	}
+	if height == nil {
+		return nil
+	}
+	m2 := math.Sqrt(height.Value.Value.Float() * weight.Value.Value.Float() / 3600)
+	r, err := decimal.ParseRounded(strconv.FormatFloat(m2, 'g', decimal.Digits, 64))
+	if err != nil {
+		return nil
+	}
+	return &surface{m2: r, text: strconv.FormatFloat(m2, 'f', 4, 64) + " m2", from: []timeline.Point{*height, *weight}, after: later(height.Fact.ReceivedAt, weight.Fact.ReceivedAt)}
+}
+
+// clearance is the creatinine clearance in mL/min by Cockcroft and Gault, from the last creatinine before a dose, the dosing weight, age and sex; ok is false where one
+// of them is not known.
+//
+// Source: Cockcroft and Gault, Nephron 1976;16:31. 1 mg/dL of creatinine is 88.42 umol/L.
+func (c *Case) clearance(weight *timeline.Point, at time.Time) (ml float64, from []timeline.Point, ok bool) {
+	var creatinine *timeline.Point
+	mgdl := 0.0
+	for _, a := range []struct {
+		name string
+		per  float64
+	}{{timeline.CreatinineMass, 1}, {timeline.CreatinineMolar, 88.42}} {
+		for _, p := range c.results(a.name, false) {
+			if p.Value.Comparator == "" && p.Value.Value.Sign() > 0 && !p.Fact.At.Start.After(at) && (creatinine == nil || !p.Fact.At.Start.Before(creatinine.Fact.At.Start)) {
+				creatinine, mgdl = &p, p.Value.Value.Float()/a.per
+			}
+		}
+	}
+	if creatinine == nil || weight == nil {
+		return 0, nil, false
+	}
+	for _, f := range c.Timeline.Others() {
+		if f.Person == nil || f.Person.Sex == "" || f.Person.Born == "" {
+			continue
+		}
+		born, err := time.Parse(time.DateOnly, f.Person.Born)
+		if err != nil {
+			continue
+		}
+		on := c.local(at)
+		age := on.Year() - born.Year()
+		if on.YearDay() < time.Date(on.Year(), born.Month(), born.Day(), 0, 0, 0, 0, time.UTC).YearDay() {
+			age--
+		}
+		ml = float64(140-age) * weight.Value.Value.Float() / (72 * mgdl)
+		if f.Person.Sex == "female" {
+			ml *= 0.85
+		}
+		return ml, []timeline.Point{*creatinine}, ml > 0
+	}
+	return 0, nil, false
+}
+
+// planned is the dose of a regimen per its unit at a time, adjusted to the kidneys where the regimen says so.
+func (d *dose) planned(r *protocol.Regimen, at time.Time) (v decimal.Rounded, why string, from []timeline.Point) {
+	v = r.Dose.Value.Round()
+	if len(r.Renal) == 0 {
+		return v, "", nil
+	}
+	ml, from, ok := d.c.clearance(d.weight, at)
+	if !ok {
+		return v, "", nil
+	}
+	for i := range r.Renal {
+		if n := &r.Renal[i]; ml >= n.AtLeast.Float() && ml < n.Below.Float() {
+			return n.Dose.Round(), fmt.Sprintf(", creatinine clearance %.2f mL/min", ml), from
+		}
+	}
+	return v, "", from
 }
 
 // unreadAmounts reports doses whose amount was sent and could not be read.
 func (c *Case) unreadAmounts() {
 	for _, f := range c.Timeline.Doses() {
-		if p := f.Dose.AmountProblem; p != nil && f.Dose.Problem == nil && f.Dose.Given() && c.usable(f) && c.planned(f.Dose.Drug) {
+		if p := f.Dose.AmountProblem; p != nil && f.Dose.Problem == nil && f.Dose.Given() && c.usable(f) && c.inRegimen(f.Dose.Drug) {
 			c.report(Finding{
-				Rule: problemRule(p), Key: f.Ref.String() + ":amount", Onset: f.At.Start, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+				Rule: problemRule(p), Key: f.Ref.String() + ":amount", Onset: f.At.Start, Detected: f.KnownAt(), NeedsReview: c.Timeline.Doubtful(f.Ref),
 				Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)}, Message: f.Dose.Drug + ", amount: " + problemText(p) + " Review.",
 			})
 		}
 	}
 }
 
-// planned reports whether any regimen names a drug.
-func (c *Case) planned(drug string) bool {
+// inRegimen reports whether any regimen names a drug.
+func (c *Case) inRegimen(drug string) bool {
 	return slices.ContainsFunc(c.Protocol.Regimens, func(r protocol.Regimen) bool { return r.Drug == drug })
 }

@@ -70,6 +70,39 @@ func TestAmounts(t *testing.T) {
 	}
 }
 
+// A dose by volume is what its own product holds: the protocol's strength, 18 MIU in 1 mL, is for products that say nothing.
+func TestStrengthOfTheProduct(t *testing.T) {
+	strength := func(amount, dimension, per, perDimension string) *timeline.Strength {
+		return &timeline.Strength{
+			Amount: timeline.Quantity{Value: decimal.Must(amount)}, Dimension: dimension, Per: timeline.Quantity{Value: decimal.Must(per)}, PerDimension: perDimension,
+		}
+	}
+	over := "dev.dose-over important urgent 02-17T08:00"
+	for _, tt := range []struct {
+		name     string
+		mL       string
+		strength *timeline.Strength
+		want     []string
+	}{
+		{"none: the protocol's", "2.8", nil, nil},
+		{"the same as the protocol's", "2.8", strength("18000000", "[iU]", "1", "mL"), nil},
+		{"22 MIU in 1.2 mL: 2.8 mL are 51.33 MIU", "2.8", strength("22000000", "[iU]", "1.2", "mL"), nil},
+		{"exactly 10 % more: 55.44 MIU are 3.024 mL of it", "3.024", strength("22000000", "[iU]", "1.2", "mL"), nil},
+		{"a microlitre more", "3.025", strength("22000000", "[iU]", "1.2", "mL"), []string{over}},
+		{"36 MIU in 1 mL: twice the dose", "2.8", strength("36000000", "[iU]", "1", "mL"), []string{over}},
+		{"by mass, and the protocol says what a milligram is", "2.8", strength("1.1", "mg", "1", "mL"), nil},
+		{"a strength by mass of the product says nothing of a volume: the protocol's", "2.8", strength("36000000", "[iU]", "1", "mg"), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := enrolled("arm-1").til()
+			c.lab(timeline.Weight, "70", "d-8 06:00", "").Results[0].Value.Unit = "kg"
+			c.drug(timeline.Cyclophosphamide, "d-7 08:00")
+			amount(c.dose("m1", "completed", "d1 08:00"), tt.mL, "mL", "IV").Dose.Strength = tt.strength
+			want(t, deviations(c.evaluate(trial(t), at("d1 09:00")).Findings), tt.want...)
+		})
+	}
+}
+
 func TestDosingWeight(t *testing.T) {
 	given := func(c *chart) { amount(c.dose("m1", "completed", "d1 08:00"), "50400000", "[iU]", "IV") }
 	for _, tt := range []struct {

@@ -44,7 +44,8 @@ func (i Importance) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(i))
 }
 
-// Finding is one thing that is or was true of one patient in one study. Times are shown in the study's zone.
+// Finding is one thing that is or was true of one patient in one study. Times are shown in the zone of the site, which is the
+// study's where a site has none of its own.
 type Finding struct {
 	Kind    string `json:"kind,omitempty"` // always "finding"; "" within an alert
 	ID      string `json:"id"`

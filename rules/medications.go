@@ -34,9 +34,9 @@ func unresolvedMedications(c *Case) {
 	case n == 0:
 		return
 	case n == 1:
-		f.Message = "An administration refers to a Medication that was not sent"
+		f.Message = "An administration refers to a Medication that was not sent or was taken back"
 	default:
-		f.Message = fmt.Sprintf("%d administrations refer to Medications that were not sent", n)
+		f.Message = fmt.Sprintf("%d administrations refer to Medications that were not sent or were taken back", n)
 	}
 	if n > shownWaiting {
 		f.Message += fmt.Sprintf(" (the first %d are listed)", shownWaiting)

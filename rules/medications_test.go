@@ -30,15 +30,15 @@ func TestUnresolvedMedications(t *testing.T) {
 		{"a minute before the day is over", func(c *chart) { c.waiting("m", "completed", "d1 08:00") }, nil, "d2 08:04", "", "d2 08:05"},
 		{
 			"the day is over", func(c *chart) { c.waiting("m", "completed", "d1 08:00") }, nil, "d2 08:05",
-			"02-17T08:00 02-18T08:05 [completed of Medication/x] An administration refers to a Medication that was not sent: what was given is not known, and it counts as no dose. Review.", "",
+			"02-17T08:00 02-18T08:05 [completed of Medication/x] An administration refers to a Medication that was not sent or was taken back: what was given is not known, and it counts as no dose. Review.", "",
 		},
 		{
 			"two are one finding, from the first in clinical time", func(c *chart) { c.waiting("m2", "completed", "d1 16:00"); c.waiting("m1", "not-done", "d1 08:00") }, nil, "d2 16:05",
-			"02-17T08:00 02-18T08:05 [not-done of Medication/x completed of Medication/x] 2 administrations refer to Medications that were not sent: what was given is not known, and it counts as no dose. Review.", "",
+			"02-17T08:00 02-18T08:05 [not-done of Medication/x completed of Medication/x] 2 administrations refer to Medications that were not sent or were taken back: what was given is not known, and it counts as no dose. Review.", "",
 		},
 		{
 			"the second joins when its own day is over", func(c *chart) { c.waiting("m1", "completed", "d1 08:00"); c.waiting("m2", "completed", "d1 16:00") }, nil, "d2 16:04",
-			"02-17T08:00 02-18T08:05 [completed of Medication/x] An administration refers to a Medication that was not sent: what was given is not known, and it counts as no dose. Review.", "d2 16:05",
+			"02-17T08:00 02-18T08:05 [completed of Medication/x] An administration refers to a Medication that was not sent or was taken back: what was given is not known, and it counts as no dose. Review.", "d2 16:05",
 		},
 		{"the Medication came: nothing waits", func(c *chart) { c.dose("m", "completed", "d1 08:00").Dose.Medication = "Medication/x" }, nil, "d3 08:05", "", ""},
 		{"before the enrolment nobody asks", func(c *chart) { c.waiting("m", "completed", "d-20 08:00") }, nil, "d3 08:05", "", ""},
@@ -48,7 +48,7 @@ func TestUnresolvedMedications(t *testing.T) {
 		{"the protocol waits for two hours", func(c *chart) { c.waiting("m", "completed", "d1 08:00") }, []string{"medicationWait: PT24H", "medicationWait: PT2H"}, "d1 10:04", "", "d1 10:05"},
 		{
 			"the protocol waits for two hours, and they are over", func(c *chart) { c.waiting("m", "completed", "d1 08:00") }, []string{"medicationWait: PT24H", "medicationWait: PT2H"}, "d1 10:05",
-			"02-17T08:00 02-17T10:05 [completed of Medication/x] An administration refers to a Medication that was not sent: what was given is not known, and it counts as no dose. Review.", "",
+			"02-17T08:00 02-17T10:05 [completed of Medication/x] An administration refers to a Medication that was not sent or was taken back: what was given is not known, and it counts as no dose. Review.", "",
 		},
 		{
 			"a protocol that says nothing waits for a day", func(c *chart) { c.waiting("m", "completed", "d1 08:00") }, []string{"medicationWait: PT24H", ""}, "d2 08:04", "", "d2 08:05",
@@ -90,7 +90,7 @@ func TestUnresolvedMedicationsAreOneFinding(t *testing.T) {
 		c.waiting(fmt.Sprint("m", i), "completed", fmt.Sprintf("d1 %02d:%02d", i/60, i%60))
 	}
 	got := c.evaluate(trial(t), at("d3 08:00")).Findings
-	if len(got) != 1 || len(got[0].Evidence) != 20 || !strings.HasPrefix(got[0].Message, "100 administrations refer to Medications that were not sent (the first 20 are listed): ") {
+	if len(got) != 1 || len(got[0].Evidence) != 20 || !strings.HasPrefix(got[0].Message, "100 administrations refer to Medications that were not sent or were taken back (the first 20 are listed): ") {
 		t.Errorf("got %+v, want one finding that lists 20 of 100", got)
 	}
 }

@@ -41,6 +41,8 @@ var All = []Rule{
 	},
 	{[]string{"data.unit-missing", "data.implausible", "data.ungradable", "data.timing-unknown"}, nil, dataQuality},
 	{[]string{"data.not-on-study"}, nil, notOnStudy},
+	{[]string{"dev.til-precondition"}, nil, preconditions},
+	{[]string{"dev.conmed-prohibited"}, nil, prohibited},
 	{[]string{"data.ungradable"}, nil, unresolvedMedications},
 }
 
@@ -72,6 +74,20 @@ func Reads(protocols ...*protocol.Protocol) map[string]bool {
 		}
 		for _, r := range p.Regimens {
 			reads[r.Drug] = true
+			if len(r.Renal) > 0 {
+				reads[timeline.CreatinineMass], reads[timeline.CreatinineMolar] = true, true
+			}
+			if r.Dose != nil && p.Dosing != nil && strings.HasSuffix(r.Dose.Unit, "/m2") {
+				reads[timeline.Height] = true
+			}
+		}
+		for _, n := range p.Intervals {
+			reads[n.After] = true
+		}
+		for _, n := range p.Prohibited {
+			for _, name := range n.Drugs {
+				reads[name] = true
+			}
 		}
 		for i := range p.Holds {
 			for _, l := range []*protocol.Limits{p.Holds[i].Relative, p.Holds[i].Absolute} {
@@ -358,7 +374,7 @@ func (c *Case) urgency(f *Finding) Urgency {
 	switch f.Rule {
 	case "tox.febrile-neutropenia", "dev.dose-over", "dev.dose-wrong", "dev.arm-wrong", "dev.route-wrong", "dev.dosed-despite-hold", "data.evaluation-failed":
 		return Urgent
-	case "dev.dose-missed":
+	case "dev.dose-missed", "dev.til-precondition", "dev.conmed-prohibited":
 		return Prompt
 	}
 	family, _, _ := strings.Cut(f.Rule, ".")

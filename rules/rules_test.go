@@ -478,7 +478,7 @@ func TestNextIsWhenTimeAloneChangesTheAnswer(t *testing.T) {
 		}
 		last = got
 	}
-	if !next.IsZero() {
-		t.Errorf("Next = %v after the end", next)
+	if want := at("d25 00:00"); !next.Equal(want) { // when the first pembrolizumab is missed
+		t.Errorf("Next = %v after the end of the course, want %v", next, want)
 	}
 }

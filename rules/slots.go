@@ -279,6 +279,92 @@ func (c *Case) walkDaily(r *protocol.Regimen) course {
 	return k
 }
 
+// walkGiven takes the records of a regimen of which nothing is expected.
+func (c *Case) walkGiven(r *protocol.Regimen) course {
+	k := course{regimen: r}
+	for _, f := range c.administrations(r, &k) {
+		if f.Dose.Given() {
+			k.given++
+		}
+	}
+	return k
+}
+
+// walkCycle lays the records of a recurring regimen over its cycles, in site-local calendar days. The first dose is due on the first day, each other so many days
+// after the dose before, or after the due day of one that was not given. A record belongs to the cycle to which it is nearest, and is early or late beyond the
+// window; a cycle is missed at the midnight that ends its window.
+func (c *Case) walkCycle(r *protocol.Regimen) course {
+	k := course{regimen: r}
+	records := c.administrations(r, &k)
+	k.nothing = len(records) == 0
+	if c.Day0.IsZero() {
+		for _, f := range records {
+			if f.Dose.Given() {
+				k.given++
+			}
+		}
+		return k
+	}
+	last := r.FirstDay + r.ForDays
+	k.end = c.midnight(last + 1)
+	if !c.OffStudy.IsZero() && c.OffStudy.Before(k.end) {
+		k.end = c.OffStudy
+	}
+	day, known := r.FirstDay, c.Day0Fact.KnownAt()
+	settle := func(s slot) {
+		s.number, s.due, s.known, s.missedAt = len(k.slots)+1, c.midnight(day), known, c.midnight(day+r.WindowDays+1)
+		k.slots = append(k.slots, s)
+	}
+	for _, f := range records {
+		on, ok := c.recordDay(f)
+		if f.Dose.Given() {
+			k.given++
+		}
+		if !ok {
+			continue
+		}
+		// A record in the second half of the time to the next cycle belongs to that one.
+		for 2*(on-day) > r.EveryDays && day <= last {
+			settle(slot{state: slotMissed})
+			day += r.EveryDays
+		}
+		if day > last {
+			if f.Dose.Given() {
+				k.extra = append(k.extra, f)
+			}
+			continue
+		}
+		if f.Dose.Given() {
+			settle(slot{state: slotGiven, record: f, early: on < day-r.WindowDays, late: on > day+r.WindowDays})
+			day, known = on+r.EveryDays, f.KnownAt()
+		} else {
+			settle(slot{state: c.notGivenState(f), record: f})
+			day += r.EveryDays
+		}
+		if f.Dose.Status == "stopped" {
+			if f.At.Start.Before(k.end) {
+				k.end = f.At.Start
+			}
+			break
+		}
+	}
+	for day <= last && c.midnight(day).Before(k.end) {
+		if k.nothing && len(k.slots) == 1 {
+			break // of a regimen of which nothing is recorded one dose is asked for
+		}
+		settle(slot{state: slotPending})
+		s := &k.slots[len(k.slots)-1]
+		if c.Now.Before(s.missedAt) {
+			c.wake(s.missedAt)
+			break
+		}
+		s.state = slotMissed
+		day += r.EveryDays
+	}
+	c.forgetBeforeEnrolment(&k)
+	return k
+}
+
 // recordDay is the study day of a record.
 func (c *Case) recordDay(f *timeline.Fact) (int, bool) {
 	if c.Day0.IsZero() {

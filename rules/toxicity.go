@@ -417,7 +417,7 @@ func lowerFirst(s string) string {
 	return s
 }
 
-// gradeText is "grade 3", or "grade 2 to 4".
+// gradeText is "grade 3", or "grade 2 to 4", of a finding that has a grade.
 func gradeText(f *Finding) string {
 	if *f.Grade == *f.GradeMax {
 		return fmt.Sprintf("grade %d", *f.Grade)

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trialwatch/trialwatch/deployments/protocols"
+	"github.com/trialwatch/trialwatch/fhir/sitefile"
 	"github.com/trialwatch/trialwatch/internal/app"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
@@ -110,18 +111,56 @@ func loadProtocols(stderr io.Writer, files []string) ([]*protocol.Protocol, erro
 	return ps, nil
 }
 
-// readProtocol reads one protocol file and returns its text as well. Of a file that is too large no more is read than it takes to say so.
+// readProtocol reads one protocol file and returns its text as well.
 func readProtocol(name string) (p *protocol.Protocol, text []byte, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	if text, err = io.ReadAll(io.LimitReader(f, protocol.MaxBytes+1)); err != nil {
+	if text, err = readSmall(name, protocol.MaxBytes); err != nil {
 		return nil, nil, err
 	}
 	p, err = protocol.Parse(name, text)
 	return p, text, err
+}
+
+// readSmall reads a file. Of one that is too large no more is read than it takes to say so.
+func readSmall(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most+1))
+}
+
+// loadSites reads site files. What is wrong with them is printed with the place.
+func loadSites(stderr io.Writer, files []string, ps []*protocol.Protocol) ([]*sitefile.Site, error) {
+	var concepts []string
+	for _, p := range ps {
+		for _, c := range p.Codes {
+			concepts = append(concepts, c.Concept)
+		}
+	}
+	var sites []*sitefile.Site
+	failed := false
+	for _, name := range files {
+		data, err := readSmall(name, sitefile.MaxBytes)
+		if err != nil {
+			return nil, err
+		}
+		s, err := sitefile.Parse(name, data, concepts...)
+		var errs protocol.Errors
+		switch {
+		case errors.As(err, &errs):
+			failed = true
+			fmt.Fprint(stderr, errs.Report())
+		case err != nil:
+			return nil, err
+		default:
+			sites = append(sites, s)
+		}
+	}
+	if failed {
+		return nil, errReported
+	}
+	return sites, nil
 }
 
 // newLogger writes for people on a terminal and JSON elsewhere.

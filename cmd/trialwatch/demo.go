@@ -49,8 +49,12 @@ func newDemo() *cobra.Command {
 		Use:   "demo [--for 60s] [--seed N] [--speed X] [--listen ADDR]",
 		Short: "Watch a simulated trial: everything real but the patients",
 		Long: `demo runs the whole system with a broker of its own in a temporary folder, and sends it a simulated cohort as FHIR
-JSON, in fast motion: late, corrected, repeated, misdirected and broken messages too. Alerts scroll by here; the
-page, whose address is printed, shows the aggregates by arm. Nothing is left behind.`,
+JSON, in fast motion: late, corrected, repeated, misdirected and broken messages too. The page, whose address is
+printed, shows the aggregates by arm. Nothing is left behind.
+
+Here scroll by the alerts that a coordinator would want to see: what is opened, gets worse or is taken back, and what
+ends that was urgent or prompt. The others (toxicity that the protocol expects, grade 1, the end of what was routine,
+news in the evidence alone) are counted at midnight; "trialwatch alerts watch" tells all of them.`,
 		Example: `  trialwatch demo
   trialwatch demo --for 60s --seed 7`,
 		Args: cobra.NoArgs,
@@ -109,7 +113,7 @@ func runDemo(c *cobra.Command, f demoFlags, listenFixed bool) error {
   %d patients in two arms, simulated · seed %d · one second is %s of the trial
   page    %s   (aggregates by arm, latest alerts, live)
   broker  %s   (embedded; nothing is left behind)
-  Below: alerts as they are told, what is odd in the feed, and the arms at midnight (FN: patients with febrile neutropenia).
+  Below: alerts that want a look, what is odd in the feed, and the arms at midnight (FN: patients with febrile neutropenia).
 
 `, screen.paint(bold, "trialwatch demo"), proto.Title, patientsOf(cohort), f.seed, time.Duration(f.speed*float64(time.Second)).Round(time.Minute), screen.paint(bold, "http://"+a.Addr()), a.Access().URL)
 
@@ -185,6 +189,7 @@ func play(ctx context.Context, js jetstream.JetStream, clock consumers.Clock, co
 			if e.Note != "" && day != "" {
 				screen.note(e)
 			}
+			cohort[sent].Data = nil // sent: let it go
 		}
 		if err := consumers.PublishAll(ctx, js, batch); err != nil && ctx.Err() == nil {
 			return sent, fmt.Errorf("publish: %w", err)
@@ -211,7 +216,8 @@ type screen struct {
 	panels map[string][]byte
 	open   map[string]alert.Event
 	told   int
-	quiet  int // told, but not worth a line: routine changes of expected toxicity
+	quiet  int // told, but not worth a line
+	hushed int // of these, before the day began
 }
 
 const (
@@ -244,11 +250,11 @@ func (s *screen) alert(data []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.told++
-	same := e.Transition == alert.Updated && s.open[e.Alert].Message == e.Message
+	before := s.open[e.Alert]
 	if s.open[e.Alert] = e; e.Status != rules.Open || e.Transition == alert.Retracted {
 		delete(s.open, e.Alert)
 	}
-	if e.Urgency == rules.Log && e.Transition != alert.Retracted || !e.Material || same {
+	if !worthALine(&e, &before) {
 		s.quiet++
 		return nil
 	}
@@ -264,6 +270,26 @@ func (s *screen) alert(data []byte) error {
 	fmt.Fprintf(s.w, "%s  %s  %s  %-5s  %s\n", e.At.In(s.zone).Format("02 Jan 15:04"), s.paint(style, fmt.Sprintf("%-9s %-7s", e.Transition, e.Urgency)),
 		e.Subject, e.Arm, what)
 	return nil
+}
+
+// worthALine reports whether a coordinator would want to see a transition; before is what was told of the alert last. Another worst value
+// of the same grade, or another result that cannot be used, is none.
+func worthALine(e, before *alert.Event) bool {
+	switch {
+	case !e.Material:
+		return false
+	case e.Transition == alert.Retracted:
+		return true
+	case e.Urgency == rules.Log:
+		return false
+	case e.Transition == alert.Resolved:
+		return e.Urgency != rules.Routine
+	case e.Transition == alert.Updated && strings.HasPrefix(e.Rule, "dev."):
+		return e.Message != before.Message
+	case e.Transition == alert.Updated:
+		return e.Urgency != before.Urgency || e.GradeMax != nil && before.GradeMax != nil && *e.GradeMax > *before.GradeMax
+	}
+	return true
 }
 
 // note prints what is odd about a message that is being sent.
@@ -302,6 +328,9 @@ func (s *screen) day(day string) {
 		var line strings.Builder
 		fmt.Fprintf(&line, "%s  FN %s/%d", t.Arm, fn, t.N)
 		for _, r := range exposure[i].Regimens {
+			if r.Regimen != "il2" {
+				continue // the other drugs are given as planned: they stand in the tables
+			}
 			fmt.Fprintf(&line, ", IL-2 %d given, %d held, %d missed", r.Total.Given, r.Total.Held, r.Total.Missed)
 		}
 		arms = append(arms, line.String())
@@ -309,7 +338,12 @@ func (s *screen) day(day string) {
 	if len(arms) == 0 {
 		return // nothing is published yet
 	}
-	fmt.Fprintf(s.w, "%s\n", s.paint(bold, fmt.Sprintf("── %-10s  %s", day, strings.Join(arms, "  │  "))))
+	more := ""
+	if n := s.quiet - s.hushed; n > 0 {
+		more = s.paint(dim, fmt.Sprintf("  (%d more for the log)", n))
+	}
+	s.hushed = s.quiet
+	fmt.Fprintf(s.w, "%s%s\n", s.paint(bold, fmt.Sprintf("── %-10s  %s", day, strings.Join(arms, "  │  "))), more)
 }
 
 // end prints the aggregates by arm and what was told.
@@ -330,7 +364,7 @@ func (s *screen) end(sent int) error {
 			urgent++
 		}
 	}
-	_, err := fmt.Fprintf(s.w, "%d FHIR messages sent. %d alert transitions told, %d of them for the log or only of detail and not shown above.\n%d alerts are open, %d of them urgent.\n",
+	_, err := fmt.Fprintf(s.w, "%d FHIR messages sent. %d alert transitions told, %d of them for the log or of detail and not shown above.\n%d alerts are open, %d of them urgent.\n",
 		sent, s.told, s.quiet, len(s.open), urgent)
 	return err
 }

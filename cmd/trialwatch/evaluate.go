@@ -14,11 +14,11 @@ import (
 )
 
 func newEvaluate() *cobra.Command {
-	var files []string
+	var files, siteFiles []string
 	var asOf string
 	var history bool
 	c := &cobra.Command{
-		Use:   "evaluate [--protocol FILE]… [--as-of RFC3339] [--history] [FILE…|-]",
+		Use:   "evaluate [--protocol FILE]… [--site-file FILE]… [--as-of RFC3339] [--history] [FILE…|-]",
 		Short: "Evaluate files of FHIR resources without a broker",
 		Long: `evaluate reads FHIR R4 resources (NDJSON, one JSON document, Bundles; gzip too) and prints, as JSON lines, what is
 true of the patients, then the aggregates by arm, then the lines that could not be used. The order and repetition of
@@ -32,15 +32,20 @@ lines do not matter. Exit status 1 says that some lines were refused; the others
 			if err != nil {
 				return err
 			}
-			decoder, err := app.NewDecoder(ps, nil)
+			sites, err := loadSites(c.ErrOrStderr(), siteFiles, ps)
 			if err != nil {
 				return err
+			}
+			decoder, err := app.NewDecoder(ps, nil, sites...)
+			if err != nil {
+				return usageError{err}
 			}
 			now, err := parseAsOf(asOf)
 			if err != nil {
 				return err
 			}
 			e := offline.New(decoder, ps)
+			e.Zones = app.Zones(sites)
 			if len(args) == 0 {
 				args = []string{"-"}
 			}
@@ -71,6 +76,7 @@ lines do not matter. Exit status 1 says that some lines were refused; the others
 		},
 	}
 	c.Flags().StringArrayVar(&files, "protocol", nil, "protocol file, more than one for several studies (default: the shipped trial)")
+	c.Flags().StringArrayVar(&siteFiles, "site-file", nil, "site file: zone, base URLs, identifiers, codes, units and limits of normal of one site (repeatable)")
 	c.Flags().StringVar(&asOf, "as-of", "", "the evaluating now, RFC 3339 (default: the latest receipt in the input)")
 	c.Flags().BoolVar(&history, "history", false, "print the alert events in the order in which they would have been told")
 	return c

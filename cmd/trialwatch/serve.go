@@ -21,6 +21,7 @@ type serveConfig struct {
 	Listen    string   `yaml:"listen"`
 	Stages    []string `yaml:"stages"`
 	BaseURLs  []string `yaml:"baseURLs"`
+	SiteFiles []string `yaml:"siteFiles"`
 	Replicas  int      `yaml:"replicas"`
 	LogLevel  string   `yaml:"logLevel"`
 	MaxBytes  struct {
@@ -37,7 +38,7 @@ func newServe() *cobra.Command {
 	var file, stages string
 	var trust bool
 	c := &cobra.Command{
-		Use:   "serve [--protocol FILE]… [--data DIR] [--config FILE] [--nats URL]",
+		Use:   "serve [--protocol FILE]… [--site-file FILE]… [--data DIR] [--config FILE] [--nats URL]",
 		Short: "Run the stages: intake, watch, aggregate and the page",
 		Long: `serve runs trialwatch until it is stopped. Without --nats it runs a broker of its own on a loopback port, which
 acknowledges a message when the disk has it; <data>/nats.json says how to reach it, for the other subcommands and for
@@ -60,7 +61,12 @@ the nats client. EHR systems publish FHIR R4 resources to fhir.<site>.<ResourceT
 			if err != nil {
 				return err
 			}
+			sites, err := loadSites(c.ErrOrStderr(), cfg.SiteFiles, ps)
+			if err != nil {
+				return err
+			}
 			o := app.DefaultOptions()
+			o.Sites = sites
 			o.DataDir, o.NATS, o.Creds, o.Listen, o.Protocols, o.BaseURLs, o.Logger, o.TrustReceivedAt = cfg.Data, cfg.NATS, cfg.Creds, cfg.Listen, ps, cfg.BaseURLs, log, trust
 			if cfg.Stages != nil {
 				o.Stages = cfg.Stages
@@ -87,6 +93,9 @@ the nats client. EHR systems publish FHIR R4 resources to fhir.<site>.<ResourceT
 				_ = a.Stop()
 				return err
 			}
+			for _, s := range sites {
+				log.Info().Str("site", s.Name).Int("codes", len(s.Codes)).Int("normal", len(s.Normal)).Msg("site file loaded")
+			}
 			for _, p := range ps {
 				log.Info().Str("study", p.Study).Str("version", p.Version).Str("hash", p.Hash[:16]).Str("ctcae", string(p.CTCAE)).Msg("protocol loaded")
 			}
@@ -103,6 +112,7 @@ the nats client. EHR systems publish FHIR R4 resources to fhir.<site>.<ResourceT
 	f.StringVar(&cfg.Listen, "listen", "127.0.0.1:8080", "address of the page, /healthz, /readyz and /metrics")
 	f.StringVar(&stages, "stages", strings.Join(app.AllStages, ","), "stages that this process runs")
 	f.StringArrayVar(&cfg.BaseURLs, "base-url", nil, "the site's own FHIR base URL, stripped from references")
+	f.StringArrayVar(&cfg.SiteFiles, "site-file", nil, "site file: zone, base URLs, identifiers, codes, units and limits of normal of one site (repeatable)")
 	f.StringVar(&cfg.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.BoolVar(&trust, "trust-received-at", false, "let the header Trialwatch-Received-At replace the broker's time (replays only)")
 	return c
@@ -133,6 +143,9 @@ func mergeConfig(c *cobra.Command, cfg *serveConfig, name string) error {
 	set("log-level", &cfg.LogLevel, file.LogLevel)
 	if !c.Flags().Changed("protocol") {
 		cfg.Protocols = file.Protocols
+	}
+	if !c.Flags().Changed("site-file") {
+		cfg.SiteFiles = file.SiteFiles
 	}
 	if !c.Flags().Changed("base-url") {
 		cfg.BaseURLs = file.BaseURLs

@@ -59,7 +59,7 @@ func TestMessagesFitTheirSchemas(t *testing.T) {
 	validate := schemas(t)
 	e := offlinetest.New(t)
 	var feed bytes.Buffer
-	for _, ev := range sim.Cohort(sim.Config{Seed: 5}) {
+	for _, ev := range sim.Cohort(sim.Config{Seed: 5, PatientsPerArm: 3}) {
 		if json.Valid(ev.Data) {
 			fmt.Fprintf(&feed, `{"receivedAt":%q,"resource":%s}`+"\n", ev.At.Format(time.RFC3339Nano), ev.Data)
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/trialwatch/trialwatch/consumers"
 	"github.com/trialwatch/trialwatch/consumers/wire"
 	"github.com/trialwatch/trialwatch/fhir"
+	"github.com/trialwatch/trialwatch/fhir/sitefile"
 	"github.com/trialwatch/trialwatch/internal/web"
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/protocol"
@@ -123,7 +124,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err := wire.EnsureStreams(ctx, a.js, o.Sizes, o.Replicas); err != nil {
 		return err
 	}
-	decoder, err := NewDecoder(o.Protocols, o.BaseURLs)
+	decoder, err := NewDecoder(o.Protocols, o.BaseURLs, o.Sites...)
 	if err != nil {
 		return err
 	}
@@ -145,6 +146,7 @@ func (a *App) Start(ctx context.Context) error {
 	if slices.Contains(o.Stages, StageWatch) {
 		a.work(run, consumers.NewWatch(consumers.WatchConfig{
 			JetStream: a.js, Protocols: o.Protocols, SiteKey: key, Clock: o.Clock, Worker: worker, Logger: log.With().Str("stage", StageWatch).Logger(), Metrics: metrics,
+			Zones:  Zones(o.Sites),
 			Behind: func() { a.caughtUp.Store(false) },
 			CaughtUp: func() {
 				a.caughtUp.Store(true)
@@ -168,15 +170,45 @@ func (a *App) Start(ctx context.Context) error {
 	return nil
 }
 
-// NewDecoder returns the decoder for a set of protocols: their codes beside the shipped ones, and nothing that none of their rules reads.
-func NewDecoder(protocols []*protocol.Protocol, baseURLs []string) (*fhir.Decoder, error) {
-	cfg := fhir.Config{Zone: protocols[0].Zone, BaseURLs: baseURLs, Reads: rules.Reads(protocols...)}
+// NewDecoder returns the decoder for a set of protocols: their codes beside the shipped ones, and nothing that none of their rules reads. What the site files
+// say holds for their sites.
+func NewDecoder(protocols []*protocol.Protocol, baseURLs []string, sites ...*sitefile.Site) (*fhir.Decoder, error) {
+	cfg := fhir.Config{Zone: protocols[0].Zone, BaseURLs: baseURLs, Reads: rules.Reads(protocols...), Sites: map[string]fhir.Site{}}
+	if err := eachOnce(sites); err != nil {
+		return nil, err
+	}
+	for _, s := range sites {
+		cfg.Sites[s.Name] = s.FHIR()
+	}
 	for _, p := range protocols {
 		for _, c := range p.Codes {
 			cfg.Concepts = append(cfg.Concepts, fhir.Concept{Name: c.Concept, Codes: c.Codes, Texts: c.Texts})
 		}
 	}
 	return fhir.New(cfg)
+}
+
+// Zones are the zones of the sites that have one of their own.
+func Zones(sites []*sitefile.Site) map[string]*time.Location {
+	zones := map[string]*time.Location{}
+	for _, s := range sites {
+		if s.Zone != nil {
+			zones[s.Name] = s.Zone
+		}
+	}
+	return zones
+}
+
+// eachOnce refuses two files of one site: which of them holds would depend on their order.
+func eachOnce(sites []*sitefile.Site) error {
+	seen := map[string]bool{}
+	for _, s := range sites {
+		if seen[s.Name] {
+			return fmt.Errorf("two site files of site %s", s.Name)
+		}
+		seen[s.Name] = true
+	}
+	return nil
 }
 
 func (a *App) startWeb(ctx context.Context, registry *prometheus.Registry) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/trialwatch/trialwatch/consumers"
 	"github.com/trialwatch/trialwatch/consumers/wire"
+	"github.com/trialwatch/trialwatch/fhir/sitefile"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
@@ -35,6 +36,7 @@ type Options struct {
 	Stages    []string
 	Protocols []*protocol.Protocol
 	BaseURLs  []string // the sites' own FHIR base URLs
+	Sites     []*sitefile.Site
 	Sizes     wire.Sizes
 	Replicas  int
 	Clock     consumers.Clock
@@ -74,6 +76,9 @@ func (o *Options) validate() error {
 			errs = append(errs, fmt.Errorf("two protocols of study %s", p.Study))
 		}
 		seen[p.Study] = true
+	}
+	if err := eachOnce(o.Sites); err != nil {
+		errs = append(errs, err)
 	}
 	for _, s := range o.Stages {
 		if !slices.Contains(AllStages, s) {

@@ -26,6 +26,9 @@ import (
 
 // Evaluator takes lines in and says what is true. Use [New].
 type Evaluator struct {
+	// Zones are those of sites whose clocks are not the protocol's, by site. Set it before the first answer.
+	Zones map[string]*time.Location
+
 	decoder   *fhir.Decoder
 	protocols []*protocol.Protocol
 
@@ -168,7 +171,7 @@ func (e *Evaluator) At(now time.Time) Result {
 		}
 		s := sites[f.Site]
 		if s == nil {
-			s = site.New(f.Site)
+			s = e.site(f.Site)
 			sites[f.Site], versions[f.Site] = s, map[string]bool{}
 		}
 		s.Apply(f)
@@ -184,7 +187,7 @@ func (e *Evaluator) At(now time.Time) Result {
 	for _, name := range sortedKeys(sites) {
 		for _, p := range sites[name].Patients() {
 			for _, proto := range e.protocols {
-				answer := rules.Evaluate(p.Timeline, proto, now)
+				answer := p.Answer(proto, now)
 				r.Findings = append(r.Findings, answer.Findings...)
 				if answer.Summary.Enrolled {
 					summaries[proto] = append(summaries[proto], answer.Summary)
@@ -229,6 +232,12 @@ func (e *Evaluator) At(now time.Time) Result {
 		r.Panels = append(r.Panels, aggregate.Panels(proto, summaries[proto], feedRows, now)...)
 	}
 	return r
+}
+
+func (e *Evaluator) site(name string) *site.Site {
+	s := site.New(name)
+	s.Zone = e.Zones[name]
+	return s
 }
 
 // History tells the alert events in the order in which they would have been told, had every line been read at its receipt, with the timers in
@@ -288,7 +297,7 @@ func (e *Evaluator) History(now time.Time, tell func(alert.Event) error) error {
 		}
 		input++
 		if sites[f.Site] == nil {
-			sites[f.Site] = site.New(f.Site)
+			sites[f.Site] = e.site(f.Site)
 		}
 		for _, p := range sites[f.Site].Apply(f) {
 			if err := evaluate(p, f.ReceivedAt, f.Reason()); err != nil {

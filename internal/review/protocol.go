@@ -48,8 +48,25 @@ var (
 		{"minGap", "Shortest gap", "between two given doses; a shorter one is an important deviation, exactly this is not"},
 		{"maxGap", "Longest gap", "so long after the last given dose the course is over"},
 		{"course", "Course", "so long after the first given dose the course is over"},
-		{"firstDay", "First day", "study day; one dose a site-local calendar day"},
-		{"lastDay", "Last day", "study day"},
+		{"firstDay", "First day", "study day on which the first dose is due; days are site-local calendar days"},
+		{"lastDay", "Last day", "study day; one dose a day until then"},
+		{"everyDays", "Every so many days", "after the day of the dose before, or after the due day of one that was not given"},
+		{"windowDays", "Window, days", "either side of the due day; a dose belongs to the cycle to which it is nearest, and is missed at the midnight that ends its window"},
+		{"forDays", "For so many days", "from the first due day"},
+		{"missed", "Importance of a missed dose", "in place of minor"},
+		{"cite", "Source", ""},
+	}
+	preconditionFields = []field{
+		{"before", "Treatment that waits", ""},
+		{"after", "What must have ended", "the end of its last dose, else its start"},
+		{"moreThan", "More than", "exactly this is too soon"},
+		{"atMost", "At most", "exactly this is in time"},
+		{"cite", "Source", ""},
+	}
+	prohibitedFields = []field{
+		{"drugs", "Drugs", ""},
+		{"exceptRoutes", "Routes that are exempt", "a route that the feed does not tell excuses nothing"},
+		{"exceptFor", "Reasons that are exempt", "by the reason of the record; none excuses nothing"},
 		{"cite", "Source", ""},
 	}
 	dosingFields = []field{
@@ -86,6 +103,8 @@ func explain(p *protocol.Protocol) *document {
 	dosing(d, p)
 	notGiven(d, p)
 	holds(d, p)
+	preconditions(d, p)
+	prohibited(d, p)
 	toxicity(d, p)
 	expectedness(d, p)
 	neutropenia(d, p)
@@ -113,7 +132,7 @@ func arms(d *document, p *protocol.Protocol) {
 }
 
 // maxCalendar is how many study days a calendar shows at most.
-const maxCalendar = 45
+const maxCalendar = 32
 
 func schedule(d *document, p *protocol.Protocol) {
 	d.add(heading{2, "Schedule"})
@@ -122,12 +141,24 @@ func schedule(d *document, p *protocol.Protocol) {
 		return
 	}
 	if c, ok := calendarOf(p); ok {
-		d.add(c, paragraph{soft: true, text: "A number is how many doses a study day has; “≤” marks days on which doses can fall, depending on when the course begins. Day 0 is marked."})
+		d.add(c, paragraph{soft: true, text: "A number is how many doses a study day has; “≤” marks days on which doses can fall, depending on what was given before. Day 0 is marked; cycles go on after the last column."})
 	}
 	for i := range p.Regimens {
 		r := &p.Regimens[i]
 		d.add(heading{3, fmt.Sprintf("%s · %s · %s", armTitle(p, r.Arm), plain(r.Title), code(r.Arm+"/"+r.ID))}, paragraph{text: inWords(r)})
 		d.add(table{"facts", []string{"parameter", "value", "meaning"}, rows(r, regimenFields)})
+		if len(r.Renal) > 0 {
+			t := table{"renal", []string{"creatinine clearance, mL/min", "dose", "source"}, nil}
+			for i := range r.Renal {
+				x := &r.Renal[i]
+				dose := number(x.Dose)
+				if r.Dose != nil {
+					dose += " " + plain(r.Dose.Unit)
+				}
+				t.rows = append(t.rows, []string{number(x.AtLeast) + " to below " + number(x.Below), dose, plain(x.Cite)})
+			}
+			d.add(paragraph{text: "For a reduced creatinine clearance (Cockcroft and Gault, from the last creatinine before the dose, the dosing weight, age and sex; not adjusted where one of them is not known):"}, t)
+		}
 		if t, more := dueTable(r); len(t.rows) > 0 {
 			d.add(paragraph{text: "If every dose is given when it is due:"}, t)
 			if more > 0 {
@@ -138,6 +169,9 @@ func schedule(d *document, p *protocol.Protocol) {
 }
 
 func armTitle(p *protocol.Protocol, id string) string {
+	if id == protocol.AllArms {
+		return "Every arm"
+	}
 	for _, a := range p.Arms {
 		if a.ID == id {
 			return plain(a.Title)
@@ -162,42 +196,72 @@ func inWords(r *protocol.Regimen) string {
 	case "daily":
 		return fmt.Sprintf("%s once a site-local calendar day, study days %s to %s (%s). A day without a record is missed at the midnight that ends it, and is not made up. A %s record or the end of the study ends it earlier.",
 			what, dayName(r.FirstDay), dayName(r.LastDay), plural(r.Slots(), "dose", "doses"), code("stopped"))
+	case "cycle":
+		return fmt.Sprintf("%s on study day %s, then every %s, within %s either side, for %s (%s at most). A cycle is missed at the midnight that ends its window.",
+			what, dayName(r.FirstDay), plural(r.EveryDays, "day", "days"), plural(r.WindowDays, "day", "days"), plural(r.ForDays, "day", "days"), plural(r.Slots(), "dose", "doses"))
+	case "given":
+		return what + ". Nothing is expected on any day: amounts and routes of what is given are compared."
 	}
 	return what + "."
 }
 
-// daysOf is the study days on which a regimen can have doses, and what stands in the calendar there. ok is false for a schedule that has no such days.
-func daysOf(r *protocol.Regimen) (first, last int, cell, kind string, ok bool) {
+// mark is what stands on a study day of the calendar.
+type mark struct{ cell, kind string }
+
+// marksOf is the study days of a regimen up to a day, nil for a schedule that has none.
+func marksOf(r *protocol.Regimen, until int) map[int]mark {
 	const day = 24 * time.Hour
+	marks := map[int]mark{}
 	switch r.Schedule {
 	case "daily":
-		return r.FirstDay, r.LastDay, "1", "due", true
+		for d := r.FirstDay; d <= min(r.LastDay, until); d++ {
+			marks[d] = mark{"1", "due"}
+		}
 	case "interval":
 		if r.Every <= 0 {
-			return 0, 0, "", "", false
+			return nil
 		}
 		// The infusion may end at the last minute of day 0.
 		span := r.FirstWithin.D() + min(r.Course.D(), time.Duration(r.Doses-1)*r.Every.D())
 		n := int((day + r.Every.D() - 1) / r.Every.D())
-		return 0, int((span + day - 1) / day), fmt.Sprintf("≤%d", min(n, r.Doses)), "may", true
-	}
-	return 0, 0, "", "", false
-}
-
-func calendarOf(p *protocol.Protocol) (c calendar, ok bool) {
-	last := 0
-	for i := range p.Regimens {
-		if a, b, _, _, has := daysOf(&p.Regimens[i]); has {
-			c.first, last, ok = min(c.first, a), max(last, b), true
+		for d := range min(int((span+day-1)/day), until) + 1 {
+			marks[d] = mark{fmt.Sprintf("≤%d", min(n, r.Doses)), "may"}
+		}
+	case "cycle":
+		for due := r.FirstDay; r.EveryDays > 0 && due <= min(r.FirstDay+r.ForDays, until); due += r.EveryDays {
+			for d := due - r.WindowDays; d <= min(due+r.WindowDays, until); d++ {
+				marks[d] = mark{"≤1", "may"}
+			}
+			marks[due] = mark{"1", "due"}
 		}
 	}
-	c.days = min(last-c.first+1, maxCalendar)
+	return marks
+}
+
+// calendarOf begins with the first study day of any regimen, and ends where the regimens end or after a page's width.
+func calendarOf(p *protocol.Protocol) (c calendar, ok bool) {
+	all := make([]map[int]mark, len(p.Regimens))
 	for i := range p.Regimens {
+		for d := range marksOf(&p.Regimens[i], maxCalendar) {
+			c.first = min(c.first, d)
+		}
+	}
+	last := 0
+	for i := range p.Regimens {
+		all[i] = marksOf(&p.Regimens[i], c.first+maxCalendar-1)
+		for d := range all[i] {
+			last, ok = max(last, d), true
+		}
+	}
+	c.days = last - c.first + 1
+	for i := range p.Regimens {
+		if len(all[i]) == 0 {
+			continue
+		}
 		r := &p.Regimens[i]
 		row := calendarRow{name: armTitle(p, r.Arm) + ": " + plain(r.Title), cells: make([]string, c.days), kind: make([]string, c.days)}
-		a, b, cell, kind, has := daysOf(r)
-		for day := a; has && day <= b && day-c.first < c.days; day++ {
-			row.cells[day-c.first], row.kind[day-c.first] = cell, kind
+		for d, m := range all[i] {
+			row.cells[d-c.first], row.kind[d-c.first] = m.cell, m.kind
 		}
 		c.rows = append(c.rows, row)
 	}
@@ -207,8 +271,22 @@ func calendarOf(p *protocol.Protocol) (c calendar, ok bool) {
 // maxDue is how many doses a table shows.
 const maxDue = 24
 
-// dueTable is the doses of an interval regimen in hours from the first, and how many were left out.
+// maxCycles is how many cycles a table shows.
+const maxCycles = 6
+
+// dueTable is the doses of a regimen, of an interval in hours from the first and of cycles in study days, and how many were left out.
 func dueTable(r *protocol.Regimen) (t table, more int) {
+	if r.Schedule == "cycle" && r.EveryDays > 0 {
+		t = table{"due", []string{"cycle", "due on day", "in time from day", "to", "missed from"}, nil}
+		for n := range r.Slots() {
+			if n >= maxCycles {
+				return t, r.Slots() - maxCycles
+			}
+			due := r.FirstDay + n*r.EveryDays
+			t.rows = append(t.rows, []string{fmt.Sprint(n + 1), dayName(due), dayName(due - r.WindowDays), dayName(due + r.WindowDays), "day " + dayName(due+r.WindowDays+1) + ", 00:00"})
+		}
+		return t, 0
+	}
 	if r.Schedule != "interval" || r.Every <= 0 {
 		return t, 0
 	}
@@ -304,6 +382,29 @@ func limits(l *protocol.Limits) string {
 		parts = append(parts, code(x.Analyte)+" "+strings.NewReplacer(">=", "≥", "<=", "≤").Replace(comparison)+" "+strings.TrimSpace(limit))
 	})
 	return plain(l.Label) + ": " + strings.Join(parts, " or ")
+}
+
+func preconditions(d *document, p *protocol.Protocol) {
+	if len(p.Intervals) == 0 {
+		return
+	}
+	d.add(heading{2, "What must lie between treatments"})
+	for i := range p.Intervals {
+		x := &p.Intervals[i]
+		d.add(heading{3, plain(x.Title) + " · " + code(x.ID)}, table{"facts", []string{"parameter", "value", "meaning"}, rows(x, preconditionFields)})
+	}
+}
+
+func prohibited(d *document, p *protocol.Protocol) {
+	if len(p.Prohibited) == 0 {
+		return
+	}
+	d.add(heading{2, "Prohibited co-medication"})
+	for i := range p.Prohibited {
+		x := &p.Prohibited[i]
+		from := [][]string{{"From study day", dayName(x.FromDay), ""}}
+		d.add(heading{3, plain(x.Title) + " · " + code(x.ID)}, table{"facts", []string{"parameter", "value", "meaning"}, append(from, rows(x, prohibitedFields)...)})
+	}
 }
 
 func toxicity(d *document, p *protocol.Protocol) {

@@ -28,12 +28,12 @@ func always(text string) func(*protocol.Protocol) (string, string) {
 	return func(*protocol.Protocol) (string, string) { return text, "" }
 }
 
-// ofRegimens lists what a rule reads of each regimen.
-func ofRegimens(schedules string, text func(*protocol.Regimen) string) func(*protocol.Protocol) (string, string) {
+// ofRegimens lists what a rule reads of each regimen of some schedules, nil for all.
+func ofRegimens(schedules []string, text func(*protocol.Regimen) string) func(*protocol.Protocol) (string, string) {
 	return func(p *protocol.Protocol) (string, string) {
 		var parts []string
 		for i := range p.Regimens {
-			if r := &p.Regimens[i]; schedules == "" || r.Schedule == schedules {
+			if r := &p.Regimens[i]; schedules == nil || slices.Contains(schedules, r.Schedule) {
 				parts = append(parts, code(r.Arm+"/"+r.ID)+" "+text(r))
 			}
 		}
@@ -42,6 +42,11 @@ func ofRegimens(schedules string, text func(*protocol.Regimen) string) func(*pro
 		}
 		return strings.Join(parts, "; "), ""
 	}
+}
+
+// ofWindows lists the regimens whose doses have a window.
+func ofWindows(text func(*protocol.Regimen) string) func(*protocol.Protocol) (string, string) {
+	return ofRegimens([]string{"interval", "cycle"}, text)
 }
 
 // Where each regimen and each hold criterion has a source of its own, the table points to it.
@@ -111,23 +116,36 @@ var ruleTexts = []ruleText{
 		func(p *protocol.Protocol) string { return plain(p.FN.Cite) },
 	},
 	{
-		"dev.dose-missed", "nothing is recorded of a dose that was due; consecutive silent doses are one finding, of a regimen without any record one dose is asked for", "minor; query where nothing at all is recorded",
-		ofRegimens("", func(r *protocol.Regimen) string {
-			if r.Schedule == "interval" {
+		"dev.dose-missed", "nothing is recorded of a dose that was due; consecutive silent doses are one finding, of a regimen without any record one dose is asked for", "minor unless the regimen says important; query where nothing at all is recorded",
+		ofRegimens(nil, func(r *protocol.Regimen) string {
+			switch r.Schedule {
+			case "interval":
 				return span(r.MissedAfter) + " after the due time"
+			case "cycle":
+				return "at the midnight that ends its window"
+			case "given":
+				return "never"
 			}
 			return "at the midnight that ends the day"
 		}), citesOfRegimens,
 	},
 	{
 		"dev.dose-early", "given before the window of its due time", "minor; important if the gap to the dose before is too short",
-		ofRegimens("interval", func(r *protocol.Regimen) string {
+		ofWindows(func(r *protocol.Regimen) string {
+			if r.Schedule == "cycle" {
+				return "more than " + plural(r.WindowDays, "day", "days") + " early"
+			}
 			return "more than " + span(r.Tolerance) + " early; gap below " + span(r.MinGap)
 		}), citesOfRegimens,
 	},
 	{
 		"dev.dose-late", "given after the window of its due time", "minor",
-		ofRegimens("interval", func(r *protocol.Regimen) string { return "more than " + span(r.Tolerance) + " late" }), citesOfRegimens,
+		ofWindows(func(r *protocol.Regimen) string {
+			if r.Schedule == "cycle" {
+				return "more than " + plural(r.WindowDays, "day", "days") + " late"
+			}
+			return "more than " + span(r.Tolerance) + " late"
+		}), citesOfRegimens,
 	},
 	{
 		"dev.dose-refused", "not given, with a reason that means refusal", "minor",
@@ -170,6 +188,31 @@ var ruleTexts = []ruleText{
 		}
 		return holdNames(p)
 	}, citesOfHolds},
+	{"dev.til-precondition", "the treatment of day 0 began too soon or too late after another had ended", "important", func(p *protocol.Protocol) (string, string) {
+		var parts []string
+		for i := range p.Intervals {
+			x := &p.Intervals[i]
+			text := code(x.ID) + " more than " + span(x.MoreThan)
+			if x.AtMost > 0 {
+				text += ", at most " + span(x.AtMost)
+			}
+			parts = append(parts, text)
+		}
+		if parts == nil {
+			return "", "no preconditions"
+		}
+		return strings.Join(parts, "; "), ""
+	}, fixed("cited with each")},
+	{"dev.conmed-prohibited", "a prohibited drug was given", "important", func(p *protocol.Protocol) (string, string) {
+		var parts []string
+		for i := range p.Prohibited {
+			parts = append(parts, code(p.Prohibited[i].ID)+" from day "+dayName(p.Prohibited[i].FromDay))
+		}
+		if parts == nil {
+			return "", "nothing is prohibited"
+		}
+		return strings.Join(parts, "; "), ""
+	}, fixed("cited with each")},
 	{"data.unit-missing", "a value without a unit that is known for it: not used", "", always("the units of each analyte"), fixed("docs/feeds.md")},
 	{"data.implausible", "a value beyond what is believed, or a clinical time after its receipt: not used; a code and a unit that contradict each other: used, for review", "",
 		func(p *protocol.Protocol) (string, string) {

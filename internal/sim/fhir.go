@@ -24,11 +24,14 @@ type resource struct {
 	Study        *reference   `json:"study,omitempty"`
 	AssignedArm  string       `json:"assignedArm,omitempty"`
 	Effective    string       `json:"effectiveDateTime,omitempty"`
+	During       *period      `json:"effectivePeriod,omitempty"`
 	Issued       string       `json:"issued,omitempty"`
 	Performed    *period      `json:"performedPeriod,omitempty"`
 	Period       *period      `json:"period,omitempty"`
 	Value        *quantity    `json:"valueQuantity,omitempty"`
+	Flag         []concept    `json:"interpretation,omitempty"`
 	Range        []limits     `json:"referenceRange,omitempty"`
+	Components   []component  `json:"component,omitempty"`
 	Dosage       *dosage      `json:"dosage,omitempty"`
 }
 
@@ -71,8 +74,14 @@ type quantity struct {
 }
 
 type limits struct {
-	Low  quantity `json:"low"`
-	High quantity `json:"high"`
+	Low  *quantity `json:"low,omitempty"`
+	High *quantity `json:"high,omitempty"`
+	Text string    `json:"text,omitempty"`
+}
+
+type component struct {
+	Code  concept  `json:"code"`
+	Value quantity `json:"valueQuantity"`
 }
 
 type dosage struct {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -78,10 +79,7 @@ func (p *patient) everyDay() {
 func (p *patient) held(due time.Time, supported bool) {
 	if supported {
 		at := due.Add(-30 * time.Minute)
-		p.send(resource{
-			ResourceType: "Observation", Status: "final", Code: code(loinc, "2160-0", "Creatinine"), Subject: &reference{p.ref}, Effective: stamp(at),
-			Value: &quantity{Value: number(2.5+0.4*p.Float64(), 1), Unit: "mg/dL", System: ucum, Code: "mg/dL"},
-		}, at, 15*time.Minute)
+		p.send(p.result(&creatinine, at, math.Round(10*(2.5+0.4*p.Float64()))/10), at, 15*time.Minute)
 	}
 	r := p.aldesleukin("not-done", due)
 	r.Dosage = nil
@@ -89,9 +87,9 @@ func (p *patient) held(due time.Time, supported bool) {
 	p.send(r, due, 0)
 }
 
-// aldesleukin is one dose: 720,000 IU/kg for 70 kg in the one arm, 2 million IU in the other.
+// aldesleukin is one dose: 720,000 IU for each kg of the weight before treatment in the one arm, 2 million IU in the other.
 func (p *patient) aldesleukin(status string, at time.Time) resource {
-	million, route := 50.4, intravenous()
+	million, route := math.Round(0.72*p.weight*10)/10, intravenous()
 	if !p.highDose {
 		million, route = 2, code(snomed, "34206005", "Subcutaneous")
 	}

@@ -2,8 +2,11 @@
 //
 // It is for demo, soak tests and benchmarks. The courses are plausible, not real: counts fall after lymphodepletion and recover about ten days
 // after the infusion, fevers come while they are low, high-dose IL-2 is given as tolerated, and some doses are held, refused, late or
-// forgotten. The feed is a real one in its mess: late, corrected, repeated, sent to the wrong patient, taken back, or broken. The same seed gives
-// the same bytes.
+// forgotten; what IL-2 does to vessels, kidneys and liver follows the doses that were given (course.go). The feed is a real one in its mess: late,
+// corrected, repeated, sent to the wrong patient, taken back, or broken. The same seed gives the same bytes.
+//
+// Enrolment, doses, neutrophils, creatinine and temperatures are drawn from one source of chance; everything else from another, a patient its own:
+// what is added to the one changes nothing in the other.
 package sim
 
 import (
@@ -62,6 +65,7 @@ type cohort struct {
 	cfg    Config
 	events []Event
 	serial int
+	charts int // resources of labs.go and bedside.go, whose ids are their own
 }
 
 // patient is one person's course.
@@ -76,6 +80,11 @@ type patient struct {
 	fevers       []span
 	kidney       float64 // how creatinine answers to IL-2
 	given        []time.Time
+
+	body
+	lab   laboratory
+	draws []draw    // of the mornings
+	temps []reading // of the ward
 }
 
 type span struct{ from, to time.Time }
@@ -86,6 +95,8 @@ func (c *cohort) patient(i int) {
 		day0: c.cfg.Day0.AddDate(0, 0, i*6/(2*c.cfg.PatientsPerArm)), fahrenheit: c.IntN(4) == 0,
 		nadir: 0.02 + 0.2*c.Float64(), recovery: 8.5 + 4*c.Float64(), kidney: c.Float64(),
 	}
+	p.body = newBody(c.cfg.Seed, i)
+	p.lab = newLaboratory(p, i)
 	for range 1 + c.IntN(2) {
 		if c.Float64() < 0.62 {
 			from := p.at(1+c.IntN(6), 0, 0).Add(time.Duration(c.IntN(24*60)) * time.Minute)
@@ -97,6 +108,8 @@ func (c *cohort) patient(i int) {
 	p.counts()
 	p.il2()
 	p.vitals()
+	p.bloods()
+	p.bedside()
 }
 
 // at is a time of day on a study day, by the clocks of the site.
@@ -173,11 +186,11 @@ func (p *patient) treatment() {
 	mg := func(v float64) quantity { return quantity{Value: number(v, 0), Unit: "mg", System: ucum, Code: "mg"} }
 	for day := -7; day <= -6; day++ {
 		at := p.at(day, 10, p.IntN(30))
-		p.send(p.drug("cyclophosphamide", "3002", "completed", at, mg(4200), intravenous()), at, 0)
+		p.send(p.drug("cyclophosphamide", "3002", "completed", at, mg(60*p.weight), intravenous()), at, 0)
 	}
 	for day := -5; day <= -1; day++ {
 		at := p.at(day, 9, p.IntN(40))
-		p.send(p.drug("fludarabine", "24698", "completed", at, mg(46), intravenous()), at, 0)
+		p.send(p.drug("fludarabine", "24698", "completed", at, mg(25*p.surface()), intravenous()), at, 0)
 	}
 	start := p.at(0, 10, p.IntN(40))
 	p.send(resource{
@@ -211,6 +224,7 @@ func (p *patient) counts() {
 		}
 		at := p.at(day, 5, 30+p.IntN(60))
 		v := p.neutrophils(float64(day))
+		p.draws = append(p.draws, draw{day: day, at: at, neutrophils: v})
 		r := resource{
 			ResourceType: "Observation", Status: "final", Code: code(loinc, "751-8", "Neutrophils"), Subject: &reference{p.ref}, Effective: stamp(at),
 			Issued: stamp(at.Add(40 * time.Minute)), Value: p.count(v),
@@ -224,9 +238,13 @@ func (p *patient) counts() {
 		if mixedUp == 0 && day == 2+p.IntN(3) {
 			mixedUp = -1
 			r.ID = p.lastID("Observation", "751-8")
-			r.Status, r.Value = "corrected", &quantity{Value: number(1.6+p.Float64(), 2), Unit: "10*3/uL", System: ucum, Code: "10*3/uL"}
+			v = 1.6 + p.Float64()
+			r.Status, r.Value = "corrected", &quantity{Value: number(v, 2), Unit: "10*3/uL", System: ucum, Code: "10*3/uL"}
 			r.Range = normal(r.Value)
-			p.version(r, 2, at.Add(time.Duration(7+p.IntN(5))*time.Hour), "the laboratory corrects a neutrophil count of "+p.subject+": the specimen was another patient's")
+			later := at.Add(time.Duration(7+p.IntN(5)) * time.Hour)
+			p.version(r, 2, later, "the laboratory corrects a neutrophil count of "+p.subject+": the specimen was another patient's")
+			d := &p.draws[len(p.draws)-1]
+			d.corrected, d.at2 = v, later
 		}
 	}
 }
@@ -254,7 +272,7 @@ func normal(count *quantity) []limits {
 	if count.Code == "/uL" {
 		low.Value, high.Value = "1800", "7700"
 	}
-	return []limits{{low, high}}
+	return []limits{{Low: &low, High: &high}}
 }
 
 // lastID is the id of this patient's last resource with a code.
@@ -278,14 +296,12 @@ func (p *patient) kidneyAt(day int) float64 {
 }
 
 func (p *patient) creatinine(day int, at time.Time) {
-	v := p.kidneyAt(day)
-	p.send(resource{
-		ResourceType: "Observation", Status: "final", Code: code(loinc, "2160-0", "Creatinine"), Subject: &reference{p.ref}, Effective: stamp(at),
-		Value: &quantity{Value: number(v, 1), Unit: "mg/dL", System: ucum, Code: "mg/dL"},
-	}, at, 50*time.Minute)
+	v := math.Round(10*p.kidneyAt(day)) / 10 // as one that reports mg/dL rounds: the limits of holding a dose are the same in either unit
+	p.draws[len(p.draws)-1].creatinine = v
+	p.send(p.result(&creatinine, at, v), at, 50*time.Minute)
 }
 
-// vitals are temperatures every four hours from the infusion on.
+// vitals are temperatures every four hours from two days before the infusion on; the other vital signs are taken beside them.
 func (p *patient) vitals() {
 	misdirected := p.IntN(4)
 	for at := p.at(-2, 8, 0); at.Before(p.at(14, 0, 0)); at = at.Add(4 * time.Hour) {
@@ -301,6 +317,7 @@ func (p *patient) vitals() {
 				celsius = max(celsius, 37.0+0.9*p.Float64())
 			}
 		}
+		p.temps = append(p.temps, reading{t, celsius})
 		r := p.temperature(t, celsius)
 		if !p.cfg.Clean && misdirected == 0 && celsius > 38.3 {
 			misdirected = -1

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,11 +36,52 @@ type studyView struct {
 // column is an arm, or all of them.
 type column struct{ ID, Title string }
 
-// section is one table of the aggregates: a row a measure, a column an arm.
+// section is one table of the aggregates: a row a measure, a column an arm. Toxicity has groups in place of rows.
 type section struct {
 	Title, Note string
 	Rows        []row
+	Groups      []group
 }
+
+// group is the terms of one system organ class.
+type group struct {
+	SOC   string
+	Terms []term
+}
+
+// term is one CTCAE term: an entry an arm.
+type term struct {
+	Name string
+	Arms []tally
+	rank rank
+}
+
+// tally is what one arm shows of a term.
+type tally struct {
+	Any, Ge3 figure
+	Grades   []share // worst first, those without anybody left out
+	Said     string  // the same in words
+}
+
+// figure is a proportion in the least room.
+type figure struct {
+	N, Percent, Limits string
+	None               bool // nobody: drawn faintly, for it is no finding
+}
+
+// share is a part of a bar, in percent of its length.
+type share struct {
+	Grade    int
+	From, To float64
+}
+
+// Width is how long the part is.
+func (s share) Width() float64 { return s.To - s.From }
+
+// rank says how much something matters: the worst grade, how many have it at grade 3 or worse, how many at all.
+type rank [3]int
+
+func (r rank) compare(o rank) int { return slices.Compare(o[:], r[:]) }
 
 type row struct {
 	Label string
@@ -244,45 +286,137 @@ func (v *studyView) enrolment(p aggregateBody, titles map[string]string) {
 	v.add(t)
 }
 
+// toxicity groups the terms by system organ class. What matters stands first, of the groups and in each: the worst grade over all arms, then how
+// many have it.
 func (v *studyView) toxicity(p aggregateBody) {
 	entries := decode[aggregate.ToxicityEntry](p)
-	t := newTable("Toxicity", "Patients, each counted once a term at the worst CTCAE grade, of all enrolled in the arm.", len(entries))
-	// The total names every term, so its order is the table's.
-	for _, e := range slices.Backward(entries) {
-		for _, term := range e.Terms {
-			for i := range entries {
-				t.set(term.Term, false, i, nobody(entries[i].N))
-				t.set(term.Term+", grade ≥ 3", true, i, nobody(entries[i].N))
+	if len(entries) == 0 {
+		return
+	}
+	var groups []group
+	for _, t := range entries[len(entries)-1].Terms { // the total names every term
+		row := term{Name: t.Term, rank: rankOf(&t)}
+		for _, e := range entries {
+			arm := aggregate.TermEntry{Any: aggregate.NewProportion(0, e.N), Ge3: aggregate.NewProportion(0, e.N)}
+			if i := slices.IndexFunc(e.Terms, func(o aggregate.TermEntry) bool { return o.Term == t.Term }); i >= 0 {
+				arm = e.Terms[i]
+			}
+			row.Arms = append(row.Arms, tallyOf(&arm))
+		}
+		i := slices.IndexFunc(groups, func(g group) bool { return g.SOC == t.SOC })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, group{SOC: t.SOC})
+		}
+		groups[i].Terms = append(groups[i].Terms, row)
+	}
+	for i := range groups {
+		slices.SortFunc(groups[i].Terms, func(a, b term) int { return cmp.Or(a.rank.compare(b.rank), strings.Compare(a.Name, b.Name)) })
+	}
+	slices.SortFunc(groups, func(a, b group) int {
+		return cmp.Or(a.Terms[0].rank.compare(b.Terms[0].rank), strings.Compare(a.SOC, b.SOC))
+	})
+	if len(groups) > 0 {
+		v.Sections = append(v.Sections, section{
+			Title: "Toxicity", Note: "Patients, each counted once a term at the worst CTCAE grade, of all enrolled in the arm; below, exact 95 % limits in percent.", Groups: groups,
+		})
+	}
+}
+
+func rankOf(t *aggregate.TermEntry) rank {
+	worst := 0
+	for g := 1; g <= 5; g++ {
+		if t.ByGrade[strconv.Itoa(g)].N > 0 {
+			worst = g
+		}
+	}
+	return rank{worst, t.Ge3.N, t.Any.N}
+}
+
+func tallyOf(t *aggregate.TermEntry) tally {
+	a := tally{Any: figureOf(t.Any), Ge3: figureOf(t.Ge3)}
+	from := 0.0
+	var said []string
+	for g := 5; g >= 1; g-- {
+		p := t.ByGrade[strconv.Itoa(g)]
+		if p.N == 0 || p.Of == 0 {
+			continue
+		}
+		to := from + 100*float64(p.N)/float64(p.Of)
+		a.Grades = append(a.Grades, share{g, from, to})
+		from = to
+		said = append(said, fmt.Sprintf("grade %d: %d", g, p.N))
+	}
+	a.Said = strings.Join(said, ", ")
+	return a
+}
+
+func figureOf(p aggregate.Proportion) figure {
+	f := figure{N: fmt.Sprintf("%d/%d", p.N, p.Of), Percent: notKnown, None: p.N == 0}
+	if p.Percent != nil {
+		f.Percent, f.Limits = percent(*p.Percent)+" %", percent(*p.Low)+"–"+percent(*p.High)
+	}
+	return f
+}
+
+// percent has one decimal, unless all or nothing.
+func percent(v float64) string {
+	if v == 0 || v == 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.1f", v)
+}
+
+func (v *studyView) exposure(p aggregateBody) {
+	entries := decode[aggregate.ExposureEntry](p)
+	if len(entries) == 0 {
+		return
+	}
+	t := newTable("Exposure", "Doses. Held and refused doses are accounted for; missed ones have no record. Doses a patient: median (range). What nobody has had is left out.", len(entries))
+	for _, all := range entries[len(entries)-1].Regimens { // the total names every regimen
+		if all.Given.Of == 0 {
+			continue // nobody's course has begun
+		}
+		name := all.Regimen
+		switch {
+		case name == "il2":
+			name = "IL-2"
+		case name != "":
+			name = strings.ToUpper(name[:1]) + name[1:]
+		}
+		for i, e := range entries {
+			if r := regimenOf(&e, all.Regimen); r != nil {
+				t.set(name+", doses a patient", false, i, quantile(r.Given))
 			}
 		}
-		break
-	}
-	for i, e := range entries {
-		for _, term := range e.Terms {
-			t.set(term.Term, false, i, proportion(term.Any))
-			t.set(term.Term+", grade ≥ 3", true, i, proportion(term.Ge3))
+		for _, outcome := range []struct {
+			word string
+			of   func(aggregate.Total) int
+		}{
+			{"given", func(t aggregate.Total) int { return t.Given }}, {"held", func(t aggregate.Total) int { return t.Held }},
+			{"refused", func(t aggregate.Total) int { return t.Refused }}, {"missed", func(t aggregate.Total) int { return t.Missed }},
+		} {
+			if outcome.of(all.Total) == 0 {
+				continue
+			}
+			for i, e := range entries {
+				if r := regimenOf(&e, all.Regimen); r != nil {
+					t.set(name+" "+outcome.word, true, i, count(outcome.of(r.Total)))
+				}
+			}
 		}
 	}
 	v.add(t)
 }
 
-func (v *studyView) exposure(p aggregateBody) {
-	entries := decode[aggregate.ExposureEntry](p)
-	t := newTable("Exposure", "Doses. Held and refused doses are accounted for; missed ones have no record. Doses a patient: median (range).", len(entries))
-	for i, e := range entries {
-		for _, r := range e.Regimens {
-			name := strings.ToUpper(r.Regimen)
-			if r.Regimen == "il2" {
-				name = "IL-2"
-			}
-			t.set(name+" doses a patient", false, i, quantile(r.Given))
-			t.set(name+" given", true, i, count(r.Total.Given))
-			t.set(name+" held", true, i, count(r.Total.Held))
-			t.set(name+" refused", true, i, count(r.Total.Refused))
-			t.set(name+" missed", true, i, count(r.Total.Missed))
+// regimenOf is the entry of a regimen in an arm, nil where the arm does not have it.
+func regimenOf(e *aggregate.ExposureEntry, id string) *aggregate.RegimenEntry {
+	for i := range e.Regimens {
+		if e.Regimens[i].Regimen == id {
+			return &e.Regimens[i]
 		}
 	}
-	v.add(t)
+	return nil
 }
 
 func (v *studyView) deviations(p aggregateBody) {
@@ -291,6 +425,8 @@ func (v *studyView) deviations(p aggregateBody) {
 	names := map[string]string{
 		"dev.dose-missed": "Dose missed", "dev.dose-late": "Dose late", "dev.dose-early": "Dose early", "dev.dose-refused": "Dose refused",
 		"dev.dose-held-unsupported": "Dose held, no criterion in the data",
+		"dev.dosed-despite-hold":    "Dose given despite a criterion for holding", "dev.dose-wrong": "Dose too small, or its unit wrong", "dev.dose-over": "Dose too large",
+		"dev.route-wrong": "Route wrong", "dev.arm-wrong": "Dose of another arm",
 	}
 	for i, e := range entries {
 		for _, r := range e.ByRule {

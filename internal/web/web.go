@@ -72,7 +72,7 @@ func NewHub(o Options) *Hub {
 		o.Zone = time.UTC
 	}
 	return &Hub{
-		opts: o, pages: template.Must(template.New("").Funcs(template.FuncMap{"columns": func(arms int) int { return arms + 1 }}).ParseFS(files, "templates/*.html")),
+		opts: o, pages: template.Must(template.New("").Funcs(template.FuncMap{"grades": func() []int { return []int{1, 2, 3, 4, 5} }}).ParseFS(files, "templates/*.html")),
 		panels: map[string]map[string]aggregateBody{}, open: map[string]alert.Event{}, changed: make(chan struct{}),
 	}
 }
@@ -104,12 +104,13 @@ func (h *Hub) Alert(data []byte) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.told++
+	same := e.Transition == alert.Updated && h.open[e.Alert].Message == e.Message // what is new is in the evidence, which is not shown
 	if e.Transition == alert.Retracted || e.Status != rules.Open {
 		delete(h.open, e.Alert)
 	} else {
 		h.open[e.Alert] = e
 	}
-	if e.Material && (e.Urgency != rules.Log || e.Transition == alert.Retracted) {
+	if e.Material && !same && (e.Urgency != rules.Log || e.Transition == alert.Retracted) {
 		h.latest = append(h.latest, e)
 		if len(h.latest) > 2*latestAlerts {
 			h.latest = append([]alert.Event(nil), h.latest[len(h.latest)-latestAlerts:]...)

@@ -2,10 +2,13 @@ package web_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +50,21 @@ func panels(t *testing.T) [][]byte {
 		if i < 9 && i != 7 {
 			s.Toxicity = []rules.TermGrade{{Term: "Febrile neutropenia", Grade: 3, Episodes: 1}}
 		}
+		for _, extra := range []struct {
+			term          string
+			grade, before int // of patients before this one
+		}{
+			{"Anemia", 2, 14}, {"Anemia", 3, 2}, {"Creatinine increased", 2, 3}, {"Weight gain", 2, 5}, {"Lymphocyte count decreased", 4, 14}, {"Fever", 1, 9},
+		} {
+			if i < extra.before {
+				s.Toxicity = append(s.Toxicity, rules.TermGrade{Term: extra.term, Grade: extra.grade, Episodes: 1})
+			}
+		}
+		s.Toxicity = worstOnce(s.Toxicity)
+		s.Exposure = []rules.Exposure{{Regimen: "cyclophosphamide", Given: 2}}
+		if i%2 == 1 {
+			s.Exposure = append(s.Exposure, rules.Exposure{Regimen: "il2", Given: 13, Missed: 1})
+		}
 		cohort = append(cohort, s)
 	}
 	var bodies [][]byte
@@ -58,6 +76,12 @@ func panels(t *testing.T) [][]byte {
 		bodies = append(bodies, body)
 	}
 	return bodies
+}
+
+// worstOnce keeps of each term the worst grade, as a contribution does.
+func worstOnce(list []rules.TermGrade) (kept []rules.TermGrade) {
+	slices.SortFunc(list, func(a, b rules.TermGrade) int { return cmp.Or(strings.Compare(a.Term, b.Term), b.Grade-a.Grade) })
+	return slices.CompactFunc(list, func(a, b rules.TermGrade) bool { return a.Term == b.Term })
 }
 
 func get(t *testing.T, h *web.Hub) (string, http.Header) {
@@ -96,7 +120,91 @@ func TestPageShowsArmsAndAlerts(t *testing.T) {
 		t.Fatal(err)
 	}
 	page, _ := get(t, h)
-	wantParts(t, page, "High-dose IL-2", "5/7 (71.4 %)", "95 % CI 29.0–96.3", "3/7 (42.9 %)", "8/14 (57.1 %)", "Febrile neutropenia grade 3. Review.", "S-001", "1 open, 1 transitions told", ">NA<")
+	wantParts(t, page, "High-dose IL-2", "5/7 <i>71.4 %</i>", "<small>29.0–96.3</small>", "3/7 <i>42.9 %</i>", "8/14 <i>57.1 %</i>", "Febrile neutropenia grade 3. Review.", "S-001", "1 open, 1 transitions told", ">NA<")
+}
+
+// What matters is read first: of the system organ classes the one with the worst grade, in each the term with the worst grade, then the one that more
+// patients have.
+func TestToxicityShowsTheWorstFirst(t *testing.T) {
+	h := web.NewHub(web.Options{Studies: []web.Study{{ID: "til-il2"}}})
+	for _, body := range panels(t) {
+		if err := h.Panel(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, _ := get(t, h)
+	at := 0
+	for _, label := range []string{
+		"Investigations", "Lymphocyte count decreased", "Weight gain", "Creatinine increased", // grade 4 in all; grade 2 in five; grade 2 in three
+		"Blood and lymphatic system disorders", "Febrile neutropenia", "Anemia", // grade 3 in eight; grade 3 in two of fourteen
+		"General disorders and administration site conditions", "Fever",
+	} {
+		i := strings.Index(page[at:], ">"+label+"</th>")
+		if i < 0 {
+			t.Fatalf("%q is not where it should be", label)
+		}
+		at += i
+	}
+	// An arm without anybody says so; the bar says who had what.
+	wantParts(t, page, `<td class="nobody"><span>0/7 <i>0 %</i></span><small>0–41.0</small></td>`, "<title>grade 3: 2, grade 2: 12</title>", `class="g3" x="0" width="14.28`)
+	if strings.Contains(page, "ZgotmplZ") {
+		t.Error("the template engine refused a value")
+	}
+}
+
+// What nobody has had takes no room, and what one arm alone has had is 0 in the other.
+func TestExposureShowsWhatWasGiven(t *testing.T) {
+	h := web.NewHub(web.Options{Studies: []web.Study{{ID: "til-il2"}}})
+	for _, body := range panels(t) {
+		if err := h.Panel(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, _ := get(t, h)
+	wantParts(
+		t, page, `>Cyclophosphamide, doses a patient</th><td><span>2 (2–2)</span>`, `>Cyclophosphamide given</th><td><span>14</span></td><td><span>14</span></td><td><span>28</span></td>`,
+		`>IL-2 missed</th><td><span>0</span></td><td><span>7</span></td><td><span>7</span></td>`,
+	)
+	for _, absent := range []string{"Cyclophosphamide held", "Pembrolizumab"} {
+		if strings.Contains(page, absent) {
+			t.Errorf("the page says %q", absent)
+		}
+	}
+}
+
+// An older publisher does not name the system organ class: the table does without.
+func TestToxicityWithoutClasses(t *testing.T) {
+	h := web.NewHub(web.Options{Studies: []web.Study{{ID: "til-il2"}}})
+	soc := regexp.MustCompile(`"soc":"[^"]*",`)
+	for _, body := range panels(t) {
+		if err := h.Panel(soc.ReplaceAll(body, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, _ := get(t, h)
+	wantParts(t, page, ">Febrile neutropenia</th>", ">Fever</th>")
+	if strings.Contains(page, `class="group"`) {
+		t.Error("the table has groups without a name")
+	}
+}
+
+// An update in which only the evidence is new is told to programs and not shown: on the page it would be the same line again.
+func TestSameWordsAreShownOnce(t *testing.T) {
+	h := web.NewHub(web.Options{})
+	for i, message := range []string{"Fever grade 1.", "Fever grade 1.", "Fever grade 2."} {
+		transition := alert.Updated
+		if i == 0 {
+			transition = alert.Opened
+		}
+		if err := h.Alert(event("a", i+1, transition, rules.Routine, message)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, _ := get(t, h)
+	wantParts(t, page, "1 open, 3 transitions told")
+	if once, twice := strings.Count(page, "Fever grade 1."), strings.Count(page, "Fever grade 2."); once != 1 || twice != 1 {
+		t.Errorf("shown %d and %d times, want once each", once, twice)
+	}
 }
 
 // Two studies never share a table, and an alert says of which one it is.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/ctcae"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
@@ -65,6 +66,7 @@ type ToxicityEntry struct {
 // TermEntry is one CTCAE term.
 type TermEntry struct {
 	Term     string                `json:"term"`
+	SOC      string                `json:"soc,omitempty"` // system organ class in the protocol's version of CTCAE
 	Any      Proportion            `json:"any"`
 	Ge3      Proportion            `json:"ge3"`
 	ByGrade  map[string]Proportion `json:"byGrade"` // "1" to "5"
@@ -170,7 +172,7 @@ func Panels(p *protocol.Protocol, patients []rules.Summary, feed []SiteRow, asOf
 	feedPanel.Sites = slices.Clone(feed)
 	slices.SortFunc(feedPanel.Sites, func(a, b SiteRow) int { return strings.Compare(a.Site, b.Site) })
 	return []Panel{
-		enrolment, panel(Toxicity, toxicity), panel(Deviations, deviations),
+		enrolment, panel(Toxicity, func(arm string, ps []rules.Summary) any { return toxicity(p.CTCAE, arm, ps) }), panel(Deviations, deviations),
 		panel(Exposure, func(arm string, ps []rules.Summary) any { return exposure(p, arm, ps) }), feedPanel,
 	}
 }
@@ -193,7 +195,7 @@ func enrolment(arm string, ps []rules.Summary) any {
 	return e
 }
 
-func toxicity(arm string, ps []rules.Summary) any {
+func toxicity(version ctcae.Version, arm string, ps []rules.Summary) any {
 	e := ToxicityEntry{Arm: arm, N: len(ps), Terms: []TermEntry{}}
 	type tally struct {
 		grades   [6]int
@@ -218,6 +220,9 @@ func toxicity(arm string, ps []rules.Summary) any {
 	for _, term := range terms {
 		g := tallies[term].grades
 		row := TermEntry{Term: term, ByGrade: map[string]Proportion{}, Episodes: tallies[term].episodes}
+		if c, err := ctcae.Find(version, term); err == nil {
+			row.SOC = c.SOC
+		}
 		any, ge3 := 0, 0
 		for grade := 1; grade <= 5; grade++ {
 			row.ByGrade[strconv.Itoa(grade)] = NewProportion(g[grade], e.N)
@@ -261,7 +266,7 @@ func exposure(p *protocol.Protocol, arm string, ps []rules.Summary) any {
 	e := ExposureEntry{Arm: arm, N: len(ps), Regimens: []RegimenEntry{}}
 	seen := map[string]bool{}
 	for _, r := range p.Regimens {
-		if seen[r.ID] || arm != "" && r.Arm != arm {
+		if seen[r.ID] || arm != "" && r.Arm != arm && r.Arm != protocol.AllArms {
 			continue
 		}
 		seen[r.ID] = true

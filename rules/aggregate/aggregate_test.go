@@ -208,3 +208,26 @@ func TestCountsOfTheCohort(t *testing.T) {
 		t.Errorf("slot 1 counts %d patients, want %d", got, want)
 	}
 }
+
+// A regimen of every arm stands in each of them; one of a single arm in that arm only.
+func TestRegimenOfEveryArm(t *testing.T) {
+	ps := cohort()
+	for i := range ps {
+		ps[i].Exposure = append(ps[i].Exposure, rules.Exposure{Regimen: "cyclophosphamide", Given: 2})
+	}
+	for _, p := range aggregate.Panels(til(t), ps, nil, asOf) {
+		if p.Name != aggregate.Exposure {
+			continue
+		}
+		for i, want := range []int{14, 14, 28} {
+			e := append(p.Arms, p.All)[i].(aggregate.ExposureEntry)
+			given := map[string]int{}
+			for _, r := range e.Regimens {
+				given[r.Regimen] += r.Total.Given
+			}
+			if given["cyclophosphamide"] != want || given["il2"] == 0 {
+				t.Errorf("arm %q: %v given, want %d of cyclophosphamide and some IL-2", e.Arm, given, want)
+			}
+		}
+	}
+}

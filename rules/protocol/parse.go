@@ -1,26 +1,18 @@
 package protocol
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"github.com/trialwatch/trialwatch/rules/ctcae"
 	"github.com/trialwatch/trialwatch/rules/decimal"
+	"github.com/trialwatch/trialwatch/rules/document"
 	"github.com/trialwatch/trialwatch/rules/timeline"
 	"github.com/trialwatch/trialwatch/rules/unit"
 )
@@ -34,228 +26,49 @@ var Schema []byte
 const MaxBytes = 256 << 10
 
 // Error is one thing wrong with a protocol file.
-type Error struct {
-	File         string
-	Line, Column int    // from 1; 0 where the error belongs to no place
-	Message      string // without the place
-	Excerpt      string // the line with a caret under the column, "" where there is none
-}
-
-// Error writes "file:line:column: message".
-func (e *Error) Error() string {
-	if e.Line == 0 {
-		return e.File + ": " + e.Message
-	}
-	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
-}
+type Error = document.Error
 
 // Errors are all things wrong with a file, in the order of their places.
-type Errors []*Error
-
-// Error writes one error a line.
-func (es Errors) Error() string {
-	lines := make([]string, len(es))
-	for i, e := range es {
-		lines[i] = e.Error()
-	}
-	return strings.Join(lines, "\n")
-}
+type Errors = document.Errors
 
 // Parse reads a protocol. The error is an [Errors] with everything that is wrong. name is used in errors only.
 func Parse(name string, data []byte) (*Protocol, error) {
-	f := &file{name: name}
-	if len(data) > MaxBytes {
-		return nil, f.fail(0, 0, fmt.Sprintf("the file is larger than %d KiB", MaxBytes>>10))
-	}
-	sum := sha256.Sum256(data)
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	f.lines = strings.Split(string(data), "\n")
-	if line, column, why := tooMuch(data); why != "" {
-		return nil, f.fail(line, column, why)
-	}
-	tree, err := parser.ParseBytes(data, 0)
+	read, err := kind.Read(name, data)
 	if err != nil {
-		return nil, f.syntax(err)
-	}
-	if err := f.one(tree); err != nil {
 		return nil, err
 	}
-	// Anchors and aliases would let a small file grow without bound, and a reviewer read one thing and the program another.
-	for _, unwanted := range []ast.NodeType{ast.AnchorType, ast.AliasType, ast.MergeKeyType} {
-		if bad := ast.Filter(unwanted, f.root); len(bad) > 0 {
-			tk := bad[0].GetToken()
-			return nil, f.fail(tk.Position.Line, tk.Position.Column, "anchors and aliases are not allowed in a protocol: write it out")
-		}
-	}
-	var doc any
-	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return nil, f.syntax(err)
-	}
-	f.validate(doc)
-	shaped := len(f.errs) == 0
-	f.zone(doc)
+	f := &file{read}
+	shaped := f.Err() == nil
+	f.zone(f.Doc)
 	if !shaped {
-		return nil, f.sorted()
+		return nil, f.Err()
 	}
 	p := &Protocol{FutureTolerance: Duration(24 * time.Hour), MedicationWait: Duration(24 * time.Hour)}
-	if err := yaml.UnmarshalWithOptions(data, p, yaml.Strict()); err != nil {
-		if f.numbers(); len(f.errs) > 0 {
-			return nil, f.sorted()
-		}
-		return nil, f.syntax(err)
+	if err := f.Decode(p); err != nil {
+		return nil, err
 	}
 	f.check(p)
-	if len(f.errs) > 0 {
-		return nil, f.sorted()
+	if err := f.Err(); err != nil {
+		return nil, err
 	}
+	sum := sha256.Sum256(data)
 	p.Hash = hex.EncodeToString(sum[:])
 	return p, nil
 }
 
-// file collects the errors of one file.
-type file struct {
-	name  string
-	lines []string
-	root  ast.Node
-	errs  Errors
-}
+var kind = document.Kind{Noun: "protocol", Schema: Schema, MaxBytes: MaxBytes}
 
-func (f *file) add(line, column int, msg string) {
-	f.errs = append(f.errs, f.error(line, column, msg))
-}
-
-// error is a message with its place and, where there is one, the line with a caret.
-func (f *file) error(line, column int, msg string) *Error {
-	e := &Error{File: f.name, Line: line, Column: column, Message: msg}
-	if line >= 1 && line <= len(f.lines) && column >= 1 {
-		e.Excerpt = excerpt(line, column, f.lines[line-1])
-	}
-	return e
-}
-
-func (f *file) fail(line, column int, msg string) error { f.add(line, column, msg); return f.errs }
-
-func (f *file) sorted() Errors {
-	slices.SortStableFunc(f.errs, func(a, b *Error) int {
-		if a.Line != b.Line {
-			return a.Line - b.Line
-		}
-		return a.Column - b.Column
-	})
-	if len(f.errs) > MaxErrors {
-		f.errs = append(f.errs[:MaxErrors:MaxErrors], &Error{File: f.name, Message: "and more"})
-	}
-	return f.errs
-}
-
-// syntax turns an error of the YAML library into ours.
-func (f *file) syntax(err error) error {
-	var ye yaml.Error
-	if errors.As(err, &ye) && ye.GetToken() != nil {
-		pos := ye.GetToken().Position
-		return f.fail(pos.Line, pos.Column, ye.GetMessage())
-	}
-	first, _, _ := strings.Cut(err.Error(), "\n")
-	return f.fail(0, 0, first)
-}
+// file is a protocol that is being read.
+type file struct{ *document.File }
 
 // at reports an error at a path of keys and indices.
-func (f *file) at(path []string, format string, args ...any) {
-	line, column := f.position(path, false)
-	f.add(line, column, fmt.Sprintf(format, args...))
-}
-
-// position finds a path in the document: the value, or its key.
-func (f *file) position(path []string, key bool) (line, column int) {
-	node := f.root
-	best := start(node, node.GetToken().Position)
-	for i, step := range path {
-		last := i == len(path)-1
-		switch n := node.(type) {
-		case *ast.MappingNode:
-			found := false
-			for _, v := range n.Values {
-				if v.Key.GetToken().Value == step {
-					best, node, found = v.Key.GetToken().Position, v.Value, true
-					if !last || !key {
-						best = start(v.Value, best)
-					}
-					break
-				}
-			}
-			if !found {
-				return best.Line, best.Column
-			}
-		case *ast.SequenceNode:
-			j, err := strconv.Atoi(step)
-			if err != nil || j >= len(n.Values) {
-				return best.Line, best.Column
-			}
-			node = n.Values[j]
-			best = start(node, best)
-		default:
-			return best.Line, best.Column
-		}
-	}
-	return best.Line, best.Column
-}
-
-// start is where a value begins: a mapping at its first key, for its own token is a colon.
-func start(n ast.Node, fallback *token.Position) *token.Position {
-	switch v := n.(type) {
-	case *ast.MappingNode:
-		if len(v.Values) > 0 {
-			return v.Values[0].Key.GetToken().Position
-		}
-	case nil:
-		return fallback
-	}
-	if tk := n.GetToken(); tk != nil {
-		return tk.Position
-	}
-	return fallback
-}
-
-// validate checks the document against the schema, all errors at once.
-func (f *file) validate(doc any) {
-	schema, err := compiled()
-	if err != nil {
-		f.add(0, 0, "internal: "+err.Error())
-		return
-	}
-	// The validator wants JSON's types.
-	raw, err := json.Marshal(doc)
-	if err != nil {
-		f.add(0, 0, "the document is not plain data: "+err.Error())
-		return
-	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		f.add(0, 0, err.Error())
-		return
-	}
-	var ve *jsonschema.ValidationError
-	if err := schema.Validate(value); errors.As(err, &ve) {
-		f.leaves(ve)
-	} else if err != nil {
-		f.add(0, 0, err.Error())
-	}
-}
-
-func compiled() (*jsonschema.Schema, error) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
-	if err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("protocol.json", doc); err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
-	}
-	return c.Compile("protocol.json")
-}
+func (f *file) at(path []string, format string, args ...any) { f.At(path, format, args...) }
 
 // concepts that a protocol may name, beside analytes.
-var drugs = []string{timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.Fludarabine, timeline.Pembrolizumab, timeline.TIL}
+var drugs = []string{
+	timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.Fludarabine, timeline.Pembrolizumab, timeline.TIL, timeline.Steroid, timeline.Vasopressor, timeline.Crystalloid,
+	timeline.Meperidine, timeline.Levothyroxine,
+}
 
 // zone judges the time zone, together with what the schema finds.
 func (f *file) zone(doc any) {
@@ -293,7 +106,7 @@ func (f *file) check(p *Protocol) {
 	}
 	drug := func(name string, path ...string) {
 		if !slices.Contains(drugs, name) {
-			f.at(path, "unknown drug or procedure %q: want one of %s%s", name, strings.Join(drugs, ", "), didYouMean(name, drugs))
+			f.at(path, "unknown drug or procedure %q: want one of %s%s", name, strings.Join(drugs, ", "), document.DidYouMean(name, drugs))
 		}
 	}
 	drug(p.Day0, "day0")
@@ -304,8 +117,8 @@ func (f *file) check(p *Protocol) {
 	for i := range p.Regimens {
 		r, at := &p.Regimens[i], func(field string) []string { return []string{"regimens", strconv.Itoa(i), field} }
 		drug(r.Drug, at("drug")...)
-		if !slices.ContainsFunc(p.Arms, func(a Arm) bool { return a.ID == r.Arm }) {
-			f.at(at("arm"), "regimen %s: there is no arm %q%s", r.ID, r.Arm, didYouMean(r.Arm, armIDs(p)))
+		if r.Arm != AllArms && !slices.ContainsFunc(p.Arms, func(a Arm) bool { return a.ID == r.Arm }) {
+			f.at(at("arm"), "regimen %s: there is no arm %q%s", r.ID, r.Arm, document.DidYouMean(r.Arm, armIDs(p)))
 		}
 		if seen[[2]string{r.Arm, r.ID}] {
 			f.at(at("id"), "regimen %s stands twice in %s", r.ID, r.Arm)
@@ -324,9 +137,24 @@ func (f *file) check(p *Protocol) {
 	}
 	f.windows(p)
 	f.dosing(p, drug)
+	for i := range p.Intervals {
+		n, at := &p.Intervals[i], func(field string) []string { return []string{"preconditions", strconv.Itoa(i), field} }
+		drug(n.After, at("after")...)
+		if n.Before != p.Day0 {
+			f.at(at("before"), "only %s, which defines day 0, can wait for another drug, not %q", p.Day0, n.Before)
+		}
+		if n.AtMost > 0 && n.AtMost <= n.MoreThan {
+			f.at(at("atMost"), "%s: no time is more than %s and at most %s", n.ID, n.MoreThan.D(), n.AtMost.D())
+		}
+	}
+	for i := range p.Prohibited {
+		for j, name := range p.Prohibited[i].Drugs {
+			drug(name, "prohibited", strconv.Itoa(i), "drugs", strconv.Itoa(j))
+		}
+	}
 	f.holds(p, drug)
 	f.terms(p, drug)
-	f.normal(p)
+	CheckNormal(f.File, "normal", p.Normal)
 	if fn := p.FN; fn != nil {
 		if fn.NeutrophilsBelow.Unit != "10*9/L" {
 			f.at([]string{"febrileNeutropenia", "neutrophilsBelow", "unit"}, "neutrophils are compared in 10*9/L, not %s", fn.NeutrophilsBelow.Unit)
@@ -362,11 +190,10 @@ func (f *file) terms(p *Protocol, drug func(string, ...string)) {
 		c, known := ctcae.Resolve(p.CTCAE, t.Term)
 		switch {
 		case !known:
-			f.at(at("term"), "unknown term %q%s", t.Term, didYouMean(t.Term, ctcae.Slugs()))
+			f.at(at("term"), "unknown term %q%s", t.Term, document.DidYouMean(t.Term, ctcae.Slugs()))
 			continue
 		case c == nil:
-			line, column := f.position(at("term"), false)
-			p.Notes = append(p.Notes, f.error(line, column, fmt.Sprintf("CTCAE %s has no term for %s: it is not graded", p.CTCAE, t.Term)))
+			p.Notes = append(p.Notes, f.Note(at("term"), "CTCAE %s has no term for %s: it is not graded", p.CTCAE, t.Term))
 			continue
 		case !c.Graded():
 			why := ""
@@ -435,7 +262,7 @@ func (f *file) holds(p *Protocol, drug func(string, ...string)) {
 				family, ok := unit.Of(analyte)
 				switch {
 				case !ok:
-					f.at(at("analyte"), "no hold can read %q%s", lim.Analyte, didYouMean(lim.Analyte, analytes()))
+					f.at(at("analyte"), "no hold can read %q%s", lim.Analyte, document.DidYouMean(lim.Analyte, analytes()))
 				case lim.Of != "" && lim.Unit != "":
 					f.at(at("unit"), "a multiple of %s has no unit", lim.Of)
 				case lim.Of == "" && family.Canonical != lim.Unit:
@@ -455,6 +282,11 @@ var doseUnits = []string{"[iU]", "[iU]/kg", "[iU]/m2", "mg", "mg/kg", "mg/m2"}
 // dosing judges amounts.
 func (f *file) dosing(p *Protocol, drug func(string, ...string)) {
 	for i := range p.Regimens {
+		for j, n := range p.Regimens[i].Renal {
+			if !n.AtLeast.Less(n.Below) || p.Regimens[i].Dose == nil {
+				f.at([]string{"regimens", strconv.Itoa(i), "renal", strconv.Itoa(j), "below"}, "a range of clearance begins below its end, and adjusts a dose")
+			}
+		}
 		if d := p.Regimens[i].Dose; d != nil && !slices.Contains(doseUnits, d.Unit) {
 			f.at([]string{"regimens", strconv.Itoa(i), "dose", "unit"}, "a dose is planned in one of %s, not %q", strings.Join(doseUnits, ", "), d.Unit)
 		}
@@ -494,28 +326,28 @@ func (f *file) dosing(p *Protocol, drug func(string, ...string)) {
 	}
 }
 
-// normal converts the site's limits of normal.
-func (f *file) normal(p *Protocol) {
+// CheckNormal converts limits of normal, which stand under a key of a file, and reports what is wrong with them there.
+func CheckNormal(f *document.File, key string, normals []Normal) {
 	seen := map[string]bool{}
-	for i := range p.Normal {
-		n := &p.Normal[i]
-		at := func(field string) []string { return []string{"normal", strconv.Itoa(i), field} }
+	for i := range normals {
+		n := &normals[i]
+		at := func(field string) []string { return []string{key, strconv.Itoa(i), field} }
 		family, ok := unit.Of(n.Analyte)
 		if !ok {
-			f.at(at("analyte"), "unknown analyte %q%s", n.Analyte, didYouMean(n.Analyte, analytes()))
+			f.At(at("analyte"), "unknown analyte %q%s", n.Analyte, document.DidYouMean(n.Analyte, analytes()))
 			continue
 		}
 		if seen[n.Analyte] {
-			f.at(at("analyte"), "the limits of %s stand here twice", n.Analyte)
+			f.At(at("analyte"), "the limits of %s stand here twice", n.Analyte)
 		}
 		seen[n.Analyte] = true
 		u, ok := family.Find(n.Unit)
 		if !ok {
-			f.at(at("unit"), "%s is not measured in %q: want one of %s", n.Analyte, n.Unit, strings.Join(family.Spellings(), ", "))
+			f.At(at("unit"), "%s is not measured in %q: want one of %s", n.Analyte, n.Unit, strings.Join(family.Spellings(), ", "))
 			continue
 		}
 		if n.Low == nil && n.High == nil {
-			f.at(at("analyte"), "%s has neither a low nor a high limit", n.Analyte)
+			f.At(at("analyte"), "%s has neither a low nor a high limit", n.Analyte)
 		}
 		for _, l := range []struct {
 			from *decimal.Number
@@ -527,13 +359,16 @@ func (f *file) normal(p *Protocol) {
 			}
 			v, err := u.Canonical(*l.from)
 			if err != nil {
-				f.at(at(l.name), "%s: %v", l.from, err)
+				f.At(at(l.name), "%s: %v", l.from, err)
 				continue
+			}
+			if l.name == "high" && (v.Less(family.Low) || v.Sign() == 0) || v.Sign() < 0 || family.Top.Less(v) {
+				f.At(at(l.name), "%s %s is no limit of %s, which is believed from %s to %s %s", l.from, n.Unit, n.Analyte, family.Low, family.Top, family.Canonical)
 			}
 			*l.to = &v
 		}
 		if n.LowValue != nil && n.HighValue != nil && n.HighValue.Less(*n.LowValue) {
-			f.at(at("low"), "the limits of %s are upside down", n.Analyte)
+			f.At(at("low"), "the limits of %s are upside down", n.Analyte)
 		}
 	}
 }
@@ -574,4 +409,12 @@ func parseDuration(s string) (time.Duration, error) {
 		}
 	}
 	return total, nil
+}
+
+func armIDs(p *Protocol) []string {
+	var ids []string
+	for _, a := range p.Arms {
+		ids = append(ids, a.ID)
+	}
+	return ids
 }

@@ -31,6 +31,8 @@ type Protocol struct {
 	Dosing        *Dosing           `yaml:"dosing"` // nil: amounts and routes of doses are not compared
 	NotGiven      NotGiven          `yaml:"notGiven"`
 	Holds         []Hold            `yaml:"holds"`
+	Intervals     []Interval        `yaml:"preconditions"`
+	Prohibited    []Prohibited      `yaml:"prohibited"`
 	Toxicity      []Toxicity        `yaml:"toxicity"`
 	Normal        []Normal          `yaml:"normal"`             // the site's limits of normal, where a result names none
 	FN            *FebrileNeutro    `yaml:"febrileNeutropenia"` // nil: the rule does not run
@@ -64,11 +66,11 @@ type Arm struct {
 type Regimen struct {
 	ID       string    `yaml:"id"`
 	Title    string    `yaml:"title"`
-	Arm      string    `yaml:"arm"`
+	Arm      string    `yaml:"arm"` // [AllArms]: every arm
 	Drug     string    `yaml:"drug"`
 	Route    string    `yaml:"route"`
 	Dose     *Quantity `yaml:"dose"`
-	Schedule string    `yaml:"schedule"` // "interval" or "daily"
+	Schedule string    `yaml:"schedule"` // "interval", "daily", "cycle", or "given": amounts and routes are compared, nothing is expected
 	Cite     string    `yaml:"cite"`
 
 	// Of an interval schedule: doses every so many hours of elapsed time.
@@ -82,14 +84,61 @@ type Regimen struct {
 	Course      Duration `yaml:"course"` // and so long after the first
 
 	// Of a daily schedule: one dose a site-local calendar day, from FirstDay to LastDay (study days).
-	FirstDay int `yaml:"firstDay"`
+	FirstDay int `yaml:"firstDay"` // of a cycle schedule too
 	LastDay  int `yaml:"lastDay"`
+
+	// Of a cycle schedule: from FirstDay one dose every so many site-local calendar days after the dose before, in a window of days either side, for
+	// so many days.
+	EveryDays  int `yaml:"everyDays"`
+	WindowDays int `yaml:"windowDays"`
+	ForDays    int `yaml:"forDays"`
+
+	// Missed is the importance of a missed dose, "" for minor.
+	Missed string `yaml:"missed"`
+	// Renal are doses for a reduced creatinine clearance, by Cockcroft and Gault.
+	Renal []Renal `yaml:"renal"`
+}
+
+// Renal is a dose for a range of creatinine clearance, in mL/min.
+type Renal struct {
+	AtLeast decimal.Number `yaml:"atLeast"`
+	Below   decimal.Number `yaml:"below"`
+	Dose    decimal.Number `yaml:"dose"` // in the unit of the regimen's dose
+	Cite    string         `yaml:"cite"`
+}
+
+// AllArms is the arm of a regimen that every arm has.
+const AllArms = "all"
+
+// Interval is how long before the start of one treatment another must have ended.
+type Interval struct {
+	ID       string   `yaml:"id"`
+	Title    string   `yaml:"title"`
+	Before   string   `yaml:"before"` // the treatment that waits: the day-0 concept
+	After    string   `yaml:"after"`  // the drug that comes first
+	MoreThan Duration `yaml:"moreThan"`
+	AtMost   Duration `yaml:"atMost"` // 0: no limit
+	Cite     string   `yaml:"cite"`
+}
+
+// Prohibited is co-medication that the trial forbids.
+type Prohibited struct {
+	ID      string   `yaml:"id"`
+	Title   string   `yaml:"title"`
+	Drugs   []string `yaml:"drugs"`
+	FromDay int      `yaml:"fromDay"` // study day
+	Routes  []string `yaml:"exceptRoutes"`
+	For     []string `yaml:"exceptFor"` // indications
+	Cite    string   `yaml:"cite"`
 }
 
 // Slots is how many doses the regimen has at most.
 func (r *Regimen) Slots() int {
-	if r.Schedule == "daily" {
+	switch r.Schedule {
+	case "daily":
 		return r.LastDay - r.FirstDay + 1
+	case "cycle":
+		return r.ForDays/r.EveryDays + 1
 	}
 	return r.Doses
 }
@@ -264,7 +313,7 @@ func fold(s string) string { return strings.ToLower(strings.Join(strings.Fields(
 func (p *Protocol) RegimensOf(arm string) []*Regimen {
 	var rs []*Regimen
 	for i := range p.Regimens {
-		if p.Regimens[i].Arm == arm {
+		if p.Regimens[i].Arm == arm || p.Regimens[i].Arm == AllArms && arm != Unassigned {
 			rs = append(rs, &p.Regimens[i])
 		}
 	}
@@ -279,6 +328,13 @@ func (p *Protocol) NormalOf(analyte string) *Normal {
 		}
 	}
 	return nil
+}
+
+// In returns the protocol on the clocks of another zone: a site's, where that is not the trial's. It is the same protocol in all else.
+func (p *Protocol) In(zone *time.Location) *Protocol {
+	q := *p
+	q.Zone = zone
+	return &q
 }
 
 // Names reports whether a ResearchSubject's study is this one.

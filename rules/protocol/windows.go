@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -23,10 +22,9 @@ func (f *file) windows(p *Protocol) {
 		case r.Course <= 0:
 			f.at(at("course"), "regimen %s: the course must be longer than 0", r.ID)
 		case r.Course.D() <= last:
-			line, column := f.position(at("course"), false)
 			// A dose due at the very end of the course is not expected.
 			expected := int((r.Course.D()-1)/r.Every.D()) + 1
-			p.Notes = append(p.Notes, f.error(line, column, fmt.Sprintf("regimen %s: the course of %s ends before dose %d of %d is due in time", r.ID, r.Course, expected+1, r.Doses)))
+			p.Notes = append(p.Notes, f.Note(at("course"), "regimen %s: the course of %s ends before dose %d of %d is due in time", r.ID, r.Course, expected+1, r.Doses))
 		}
 	}
 	if fn := p.FN; fn != nil {

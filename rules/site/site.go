@@ -18,15 +18,18 @@ import (
 // Site is the patients of one site. Use [New]; not safe for concurrent use.
 type Site struct {
 	Name string
+	// Zone is that of the site's clocks: its days, midnights and the times of what is told. nil is the protocol's. Set it before the first evaluation.
+	Zone *time.Location
 
 	resources map[timeline.Ref]*resource
-	patients  map[string]*Patient            // by the identity that stands for the patient
-	refs      map[string]map[*resource]bool  // resources that some version says are of an identity
-	claims    map[string]map[string]struct{} // identifier → references of the Patient resources that carry it
-	links     map[string]string              // "Patient/old" → "Patient/new"
-	uses      map[string]map[*resource]bool  // "Medication/x" → administrations of which some version refers to it
-	holders   map[subjectKey]*Patient        // in whose standing the alerts of a subject are
-	parking   *parking                       // nil: every fact is held
+	patients  map[string]*Patient                       // by the identity that stands for the patient
+	refs      map[string]map[*resource]bool             // resources that some version says are of an identity
+	claims    map[string]map[string]struct{}            // identifier → references of the Patient resources that carry it
+	links     map[string]string                         // "Patient/old" → "Patient/new"
+	uses      map[string]map[*resource]bool             // "Medication/x" → administrations of which some version refers to it
+	holders   map[subjectKey]*Patient                   // in whose standing the alerts of a subject are
+	parking   *parking                                  // nil: every fact is held
+	here      map[*protocol.Protocol]*protocol.Protocol // protocols on the site's clocks
 }
 
 type resource struct {
@@ -67,6 +70,22 @@ func New(name string) *Site {
 		refs: map[string]map[*resource]bool{}, claims: map[string]map[string]struct{}{}, links: map[string]string{}, uses: map[string]map[*resource]bool{},
 		holders: map[subjectKey]*Patient{},
 	}
+}
+
+// protocol is a protocol on the site's clocks.
+func (s *Site) protocol(p *protocol.Protocol) *protocol.Protocol {
+	if s.Zone == nil {
+		return p
+	}
+	here := s.here[p]
+	if here == nil {
+		if s.here == nil {
+			s.here = map[*protocol.Protocol]*protocol.Protocol{}
+		}
+		here = p.In(s.Zone)
+		s.here[p] = here
+	}
+	return here
 }
 
 // Apply takes a fact in and returns the patients whose answer may have changed, sorted. A repetition returns none.
@@ -328,7 +347,7 @@ func (p *Patient) follow(proto *protocol.Protocol, subject string, now time.Time
 	if holder == nil || holder == p || holder.Standings[proto.Study] == nil {
 		return
 	}
-	if rules.Evaluate(holder.Timeline, proto, now).Subject == subject {
+	if holder.Answer(proto, now).Subject == subject {
 		p.site.holders[key] = holder // two patients under one name: each keeps its own
 		return
 	}
@@ -396,12 +415,17 @@ type Evaluation struct {
 	Changed bool
 }
 
+// Answer is what is true of a patient in a study at an instant, on the clocks of the site.
+func (p *Patient) Answer(proto *protocol.Protocol, now time.Time) rules.Answer {
+	return rules.Evaluate(p.Timeline, p.site.protocol(proto), now)
+}
+
 // Evaluate answers for a patient in every study and sets [Patient.Next]. It does not change the standings: [Evaluation.Commit] does.
 func (p *Patient) Evaluate(protocols []*protocol.Protocol, cause alert.Cause) []Evaluation {
 	p.Next = time.Time{}
 	var es []Evaluation
 	for _, proto := range protocols {
-		answer := rules.Evaluate(p.Timeline, proto, cause.Now)
+		answer := p.Answer(proto, cause.Now)
 		if !answer.Next.IsZero() && (p.Next.IsZero() || answer.Next.Before(p.Next)) {
 			p.Next = answer.Next
 		}

@@ -254,6 +254,8 @@ type Result struct {
 	// Low and High are the limits of normal in the analyte's canonical unit, nil where the resource gives none that can be read.
 	Low  *decimal.Number `json:"low,omitempty"`
 	High *decimal.Number `json:"high,omitempty"`
+	// SiteNormal says that Low and High are the site's own: the resource names no limits of normal.
+	SiteNormal bool `json:"siteNormal,omitempty"`
 	// Flag is Observation.interpretation as far as it says where the value lies: "H" above normal, "L" below, "N" normal, "" unknown.
 	Flag     string   `json:"flag,omitempty"`
 	Specimen string   `json:"specimen,omitempty"` // reference or identifier of the specimen, "" if not named
@@ -325,6 +327,9 @@ type Strength struct {
 	Per          Quantity `json:"per"`
 	PerDimension string   `json:"perDimension"`
 }
+
+// String writes a strength as it was sent: "18 MIU in 1 mL".
+func (s *Strength) String() string { return s.Amount.String() + " in " + s.Per.String() }
 
 // Given reports whether some of the drug went into the patient: completed or in progress, or stopped after a dose greater than zero.
 func (d *Dose) Given() bool {

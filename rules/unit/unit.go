@@ -9,6 +9,9 @@
 package unit
 
 import (
+	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -63,6 +66,34 @@ type Family struct {
 func (f *Family) Find(spelling string) (Unit, bool) {
 	u, ok := f.units[Spelling(spelling)]
 	return u, ok
+}
+
+// With returns the family with spellings of one site beside its own, each for one that the family knows: {"Tsd/ul": "10*3/uL"}. A spelling that the family
+// or its sibling already reads is refused unless it says the same.
+func (f *Family) With(local map[string]string) (*Family, error) {
+	g := *f
+	g.units = maps.Clone(f.units)
+	g.spellings = slices.Clone(f.spellings)
+	for _, spelling := range slices.Sorted(maps.Keys(local)) {
+		known, ok := f.Find(local[spelling])
+		if !ok {
+			return nil, fmt.Errorf("%s is not measured in %q", f.Analyte, local[spelling])
+		}
+		if Spelling(spelling) == "" {
+			return nil, errors.New("a unit without a name")
+		}
+		if u, taken := g.Find(spelling); taken && u != known {
+			return nil, fmt.Errorf("%q is already another unit of %s than %q", spelling, f.Analyte, local[spelling])
+		}
+		if sibling, ok := Of(f.Sibling); ok {
+			if _, taken := sibling.Find(spelling); taken {
+				return nil, fmt.Errorf("%q is a unit of %s", spelling, f.Sibling)
+			}
+		}
+		g.units[Spelling(spelling)] = known
+		g.spellings = append(g.spellings, spelling)
+	}
+	return &g, nil
 }
 
 // Spellings returns the spellings that the family reads, in the order of the tables, the canonical one first: for documents and messages. Each

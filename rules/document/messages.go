@@ -1,4 +1,4 @@
-package protocol
+package document
 
 import (
 	"encoding/json"
@@ -70,7 +70,7 @@ func excerpt(number, column int, line string) string {
 }
 
 // leaves turns what the schema says into errors for people.
-func (f *file) leaves(ve *jsonschema.ValidationError) {
+func (f *File) leaves(ve *jsonschema.ValidationError) {
 	for _, cause := range ve.Causes {
 		f.leaves(cause)
 	}
@@ -82,22 +82,22 @@ func (f *file) leaves(ve *jsonschema.ValidationError) {
 		line, column := f.position(where, key)
 		f.add(line, column, fmt.Sprintf(format, args...))
 	}
-	last := "the protocol"
+	last := "the " + f.kind.Noun
 	if len(where) > 0 {
 		last = pathText(where)
 	}
 	switch k := ve.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
-		known := properties(ve.SchemaURL)
+		known := f.kind.properties(ve.SchemaURL)
 		for _, prop := range k.Properties {
 			if len(f.errs) > MaxErrors {
 				return
 			}
 			line, column := f.position(append(slices.Clone(where), prop), true)
-			f.add(line, column, fmt.Sprintf("unknown key %s%s", quote(prop), didYouMean(prop, known)))
+			f.add(line, column, fmt.Sprintf("unknown key %s%s", quote(prop), DidYouMean(prop, known)))
 		}
 	case *kind.FalseSchema:
-		report(true, "%q does not belong to this schedule", where[len(where)-1])
+		report(true, "%q does not belong here", where[len(where)-1])
 	case *kind.Required:
 		report(false, "%s lacks %s", last, strings.Join(k.Missing, ", "))
 	case *kind.Type:
@@ -109,7 +109,7 @@ func (f *file) leaves(ve *jsonschema.ValidationError) {
 		}
 		hint := ""
 		if got, ok := k.Got.(string); ok {
-			hint = didYouMean(got, want)
+			hint = DidYouMean(got, want)
 		}
 		report(false, "%s: %s is none of %s%s", last, quote(fmt.Sprint(k.Got)), strings.Join(want, ", "), hint)
 	case *kind.Const:
@@ -140,7 +140,7 @@ func (f *file) leaves(ve *jsonschema.ValidationError) {
 }
 
 // wrongType says what is wanted in the words of YAML, and what to do about a number that wants quotes.
-func (f *file) wrongType(where []string, last string, k *kind.Type) {
+func (f *File) wrongType(where []string, last string, k *kind.Type) {
 	words := map[string]string{
 		"string": "text", "array": "a list", "object": "keys with values", "integer": "a whole number", "number": "a number", "boolean": "true or false", "null": "nothing",
 	}
@@ -187,9 +187,9 @@ func quote(s string) string {
 }
 
 // properties are the keys that a schema knows, for suggestions.
-func properties(schemaURL string) []string {
+func (k *Kind) properties(schemaURL string) []string {
 	var node any
-	if json.Unmarshal(Schema, &node) != nil {
+	if json.Unmarshal(k.Schema, &node) != nil {
 		return nil
 	}
 	_, pointer, _ := strings.Cut(schemaURL, "#")
@@ -213,7 +213,7 @@ func properties(schemaURL string) []string {
 }
 
 // one takes the only document of a file.
-func (f *file) one(tree *ast.File) error {
+func (f *File) one(tree *ast.File) error {
 	var docs []*ast.DocumentNode
 	for _, d := range tree.Docs {
 		if d.Body != nil && d.Body.Type() != ast.CommentType {
@@ -222,7 +222,7 @@ func (f *file) one(tree *ast.File) error {
 	}
 	switch len(docs) {
 	case 0:
-		return f.fail(1, 1, "the file holds no protocol")
+		return f.fail(1, 1, "the file holds no "+f.kind.Noun)
 	case 1:
 		f.root = docs[0].Body
 		return nil
@@ -236,7 +236,7 @@ func (f *file) one(tree *ast.File) error {
 }
 
 // numbers finds decimals with more digits than can be compared exactly, which a schema cannot count. The YAML library says that there is one, not where.
-func (f *file) numbers() {
+func (f *File) numbers() {
 	for _, n := range ast.Filter(ast.StringType, f.root) {
 		text := n.GetToken().Value
 		if _, err := decimal.Parse(text); errors.Is(err, decimal.ErrRange) {
@@ -246,16 +246,8 @@ func (f *file) numbers() {
 	}
 }
 
-func armIDs(p *Protocol) []string {
-	var ids []string
-	for _, a := range p.Arms {
-		ids = append(ids, a.ID)
-	}
-	return ids
-}
-
-// didYouMean suggests the nearest of some names, "" where none is near.
-func didYouMean(name string, names []string) string {
+// DidYouMean suggests the nearest of some names as the end of a message, "" where none is near.
+func DidYouMean(name string, names []string) string {
 	if len(name) > 80 {
 		return ""
 	}

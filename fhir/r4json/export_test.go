@@ -1,0 +1,86 @@
+package r4json
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// Forget takes a check out of all plans made so far and returns a function that puts it back: "required" elements or the "targets" of references. The
+// differential tests must notice.
+func Forget(check string) (restore func()) {
+	var undo []func()
+	for _, p := range plans.of {
+		switch check {
+		case "required":
+			kept := p.required
+			p.required = nil
+			undo = append(undo, func() { p.required = kept })
+		case "targets":
+			for _, row := range p.names.rows {
+				if e := row.e; e != nil {
+					kept := e.targets
+					e.targets = nil
+					undo = append(undo, func() { e.targets = kept })
+				}
+			}
+		}
+	}
+	return func() {
+		for _, f := range undo {
+			f()
+		}
+	}
+}
+
+// CheckPlans makes the plan of every message of R4 and says what does not fit.
+func CheckPlans() (messages int, problems []string) {
+	seen := map[*plan]bool{}
+	var visit func(p *plan)
+	visit = func(p *plan) {
+		if p == nil || seen[p] {
+			return
+		}
+		seen[p] = true
+		slots := map[uint8]bool{}
+		for _, row := range p.elements().rows {
+			name, e := row.name, row.e
+			if e == nil {
+				continue
+			}
+			slots[e.slot] = true
+			if e.slot >= maxSlots || e.slot == maxSlots-1 && e.kind != kindResourceType {
+				problems = append(problems, fmt.Sprintf("%s.%s: slot %d", p.goType, name, e.slot))
+			}
+			if e.choice != nil && e.repeated {
+				problems = append(problems, fmt.Sprintf("%s.%s: a repeated choice", p.goType, name))
+			}
+			visit(e.plan)
+		}
+	}
+	for _, a := range resourceTypes() {
+		visit(planOf(a.wrapper.Field(0).Type.Elem()))
+	}
+	return len(seen), problems
+}
+
+// FreshPlans drops all plans, so that a benchmark can make them.
+func FreshPlans() {
+	plans.Lock()
+	defer plans.Unlock()
+	plans.of = map[reflect.Type]*plan{}
+}
+
+// Pattern reports whether a string matches what is asked of a type: "id", "code", "oid", "uuid" or "uri".
+func Pattern(typ, s string) bool {
+	switch typ {
+	case "id":
+		return validID(s)
+	case "code":
+		return validCode(s)
+	case "oid":
+		return validOID(s)
+	case "uuid":
+		return validUUID(s)
+	}
+	return validURI(s)
+}
