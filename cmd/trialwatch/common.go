@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -18,6 +17,7 @@ import (
 	"github.com/trialwatch/trialwatch/deployments/protocols"
 	"github.com/trialwatch/trialwatch/fhir/sitefile"
 	"github.com/trialwatch/trialwatch/internal/app"
+	"github.com/trialwatch/trialwatch/rules/document"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
@@ -94,17 +94,17 @@ func loadProtocols(stderr io.Writer, files []string) ([]*protocol.Protocol, erro
 	var ps []*protocol.Protocol
 	failed := false
 	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		p, err := protocol.Parse(name, data)
-		if err != nil {
+		p, _, err := readProtocol(name)
+		var errs protocol.Errors
+		switch {
+		case errors.As(err, &errs):
 			failed = true
-			printProtocolErrors(stderr, err)
-			continue
+			fmt.Fprint(stderr, errs.Report())
+		case err != nil:
+			return nil, err
+		default:
+			ps = append(ps, p)
 		}
-		ps = append(ps, p)
 	}
 	if failed {
 		return nil, errReported
@@ -123,17 +123,21 @@ func loadSites(stderr io.Writer, files []string, ps []*protocol.Protocol) ([]*si
 	var sites []*sitefile.Site
 	failed := false
 	for _, name := range files {
-		data, err := os.ReadFile(name)
+		data, err := readBounded(name, sitefile.MaxBytes)
 		if err != nil {
 			return nil, err
 		}
 		s, err := sitefile.Parse(name, data, concepts...)
-		if err != nil {
+		var errs document.Errors
+		switch {
+		case errors.As(err, &errs):
 			failed = true
-			printProtocolErrors(stderr, err)
-			continue
+			fmt.Fprint(stderr, errs.Report())
+		case err != nil:
+			return nil, err
+		default:
+			sites = append(sites, s)
 		}
-		sites = append(sites, s)
 	}
 	if failed {
 		return nil, errReported
@@ -141,19 +145,23 @@ func loadSites(stderr io.Writer, files []string, ps []*protocol.Protocol) ([]*si
 	return sites, nil
 }
 
-// printProtocolErrors prints every error with its line and a caret.
-func printProtocolErrors(w io.Writer, err error) {
-	var errs protocol.Errors
-	if !errors.As(err, &errs) {
-		fmt.Fprintln(w, err)
-		return
+// readProtocol reads one protocol file and returns its text as well.
+func readProtocol(name string) (p *protocol.Protocol, text []byte, err error) {
+	if text, err = readBounded(name, protocol.MaxBytes); err != nil {
+		return nil, nil, err
 	}
-	for _, e := range errs {
-		fmt.Fprintln(w, e)
-		if e.Excerpt != "" {
-			fmt.Fprintln(w, "    "+strings.ReplaceAll(e.Excerpt, "\n", "\n    "))
-		}
+	p, err = protocol.Parse(name, text)
+	return p, text, err
+}
+
+// readBounded reads a file. Of one that is too large no more is read than it takes to say so.
+func readBounded(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
 	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // newLogger writes for people on a terminal and JSON elsewhere.

@@ -39,7 +39,7 @@ var folders = []struct {
 	},
 	{
 		"rules/document", true,
-		[]string{"github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text"},
+		[]string{module + "rules/decimal", "github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text"},
 		"what is wrong with a file is told by its place, whatever the file is about",
 	},
 	{

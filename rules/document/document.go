@@ -18,9 +18,6 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 )
 
 // Error is one thing wrong with a file.
@@ -56,6 +53,8 @@ type Kind struct {
 	Noun     string // in messages: "protocol", "site file"
 	Schema   []byte // JSON Schema
 	MaxBytes int    // of the largest file that is read
+	// Misplaced is said of a key that the schema allows elsewhere: "does not belong to this schedule".
+	Misplaced string
 }
 
 // File is a file that is being read. It collects what is wrong. Use [Kind.Read].
@@ -73,27 +72,30 @@ type File struct {
 // Read reads the syntax and checks the shape. The error is an [Errors] and means that there is no document to look into; otherwise what is wrong with its shape
 // is in the file: see [File.Err].
 func (k *Kind) Read(name string, data []byte) (*File, error) {
-	f := &File{Name: name, kind: k, data: data, lines: strings.Split(string(data), "\n")}
+	f := &File{Name: name, kind: k}
 	if len(data) > k.MaxBytes {
 		return nil, f.fail(0, 0, fmt.Sprintf("the file is larger than %d KiB", k.MaxBytes>>10))
 	}
-	tree, err := parser.ParseBytes(data, 0)
+	f.data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	f.lines = strings.Split(string(f.data), "\n")
+	if line, column, why := tooMuch(f.data); why != "" {
+		return nil, f.fail(line, column, why)
+	}
+	tree, err := parser.ParseBytes(f.data, 0)
 	if err != nil {
 		return nil, f.syntax(err)
 	}
-	if len(tree.Docs) == 0 || len(tree.Docs) == 1 && tree.Docs[0].Body == nil {
-		return nil, f.fail(1, 1, "the file is empty")
+	if err := f.one(tree); err != nil {
+		return nil, err
 	}
-	if len(tree.Docs) != 1 {
-		return nil, f.fail(1, 1, fmt.Sprintf("want one YAML document, got %d", len(tree.Docs)))
-	}
-	f.root = tree.Docs[0].Body
 	// Anchors and aliases would let a small file grow without bound, and a reviewer read one thing and the program another.
-	if bad := ast.Filter(ast.AnchorType, f.root); len(bad) > 0 {
-		tk := bad[0].GetToken()
-		return nil, f.fail(tk.Position.Line, tk.Position.Column, "anchors and aliases are not allowed in a "+k.Noun)
+	for _, unwanted := range []ast.NodeType{ast.AnchorType, ast.AliasType, ast.MergeKeyType} {
+		if bad := ast.Filter(unwanted, f.root); len(bad) > 0 {
+			tk := bad[0].GetToken()
+			return nil, f.fail(tk.Position.Line, tk.Position.Column, "anchors and aliases are not allowed in a "+k.Noun+": write it out")
+		}
 	}
-	if err := yaml.Unmarshal(data, &f.Doc); err != nil {
+	if err := yaml.Unmarshal(f.data, &f.Doc); err != nil {
 		return nil, f.syntax(err)
 	}
 	f.validate()
@@ -103,6 +105,9 @@ func (k *Kind) Read(name string, data []byte) (*File, error) {
 // Decode reads the document into v, which has a place for every key that the schema allows.
 func (f *File) Decode(v any) error {
 	if err := yaml.UnmarshalWithOptions(f.data, v, yaml.Strict()); err != nil {
+		if f.numbers(); len(f.errs) > 0 {
+			return f.sorted()
+		}
 		return f.syntax(err)
 	}
 	return nil
@@ -119,16 +124,20 @@ func (f *File) Err() error {
 // Note makes a remark about a path of keys and indices that is no error of the file.
 func (f *File) Note(path []string, format string, args ...any) *Error {
 	line, column := f.position(path, false)
-	return &Error{File: f.Name, Line: line, Column: column, Message: fmt.Sprintf(format, args...)}
+	return f.error(line, column, fmt.Sprintf(format, args...))
 }
 
 func (f *File) add(line, column int, msg string) {
+	f.errs = append(f.errs, f.error(line, column, msg))
+}
+
+// error is a message with its place and, where there is one, the line with a caret.
+func (f *File) error(line, column int, msg string) *Error {
 	e := &Error{File: f.Name, Line: line, Column: column, Message: msg}
 	if line >= 1 && line <= len(f.lines) && column >= 1 {
-		number := strconv.Itoa(line)
-		e.Excerpt = number + " | " + f.lines[line-1] + "\n" + strings.Repeat(" ", len(number)+3+column-1) + "^"
+		e.Excerpt = excerpt(line, column, f.lines[line-1])
 	}
-	f.errs = append(f.errs, e)
+	return e
 }
 
 func (f *File) fail(line, column int, msg string) error { f.add(line, column, msg); return f.errs }
@@ -140,6 +149,9 @@ func (f *File) sorted() Errors {
 		}
 		return a.Column - b.Column
 	})
+	if len(f.errs) > MaxErrors {
+		f.errs = append(f.errs[:MaxErrors:MaxErrors], &Error{File: f.Name, Message: "and more"})
+	}
 	return f.errs
 }
 
@@ -163,7 +175,7 @@ func (f *File) At(path []string, format string, args ...any) {
 // position finds a path in the document: the value, or its key.
 func (f *File) position(path []string, key bool) (line, column int) {
 	node := f.root
-	best := node.GetToken().Position
+	best := start(node, node.GetToken().Position)
 	for i, step := range path {
 		last := i == len(path)-1
 		switch n := node.(type) {
@@ -237,35 +249,6 @@ func (f *File) validate() {
 	}
 }
 
-func (f *File) leaves(ve *jsonschema.ValidationError) {
-	for _, cause := range ve.Causes {
-		f.leaves(cause)
-	}
-	if len(ve.Causes) > 0 {
-		return
-	}
-	name := strings.Join(ve.InstanceLocation, ".")
-	if name == "" {
-		name = "the " + f.kind.Noun
-	}
-	switch k := ve.ErrorKind.(type) {
-	case *kind.AdditionalProperties:
-		for _, prop := range k.Properties {
-			line, column := f.position(append(slices.Clone(ve.InstanceLocation), prop), true)
-			f.add(line, column, fmt.Sprintf("unknown key %q", prop))
-		}
-	case *kind.FalseSchema:
-		line, column := f.position(ve.InstanceLocation, true)
-		f.add(line, column, fmt.Sprintf("%q does not belong here", ve.InstanceLocation[len(ve.InstanceLocation)-1]))
-	case *kind.Required:
-		line, column := f.position(ve.InstanceLocation, false)
-		f.add(line, column, fmt.Sprintf("%s lacks %s", name, strings.Join(k.Missing, ", ")))
-	default:
-		line, column := f.position(ve.InstanceLocation, false)
-		f.add(line, column, name+": "+ve.ErrorKind.LocalizedString(message.NewPrinter(language.English)))
-	}
-}
-
 func (k *Kind) compiled() (*jsonschema.Schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(k.Schema))
 	if err != nil {
@@ -276,39 +259,4 @@ func (k *Kind) compiled() (*jsonschema.Schema, error) {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
 	return c.Compile("file.json")
-}
-
-// DidYouMean suggests the nearest of some names as the end of a message, "" where none is near.
-func DidYouMean(name string, names []string) string {
-	best, least := "", len(name)/2+1
-	for _, n := range names {
-		if d := distance(name, n); d < least {
-			best, least = n, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(": did you mean %q?", best)
-}
-
-// distance is the number of insertions, deletions and replacements between two names.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

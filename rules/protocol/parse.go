@@ -25,6 +25,9 @@ var Schema []byte
 // MaxBytes is the size of the largest protocol file that is read.
 const MaxBytes = 256 << 10
 
+// MaxErrors is how many errors of one file are told.
+const MaxErrors = document.MaxErrors
+
 // Error is one thing wrong with a protocol file.
 type Error = document.Error
 
@@ -56,7 +59,7 @@ func Parse(name string, data []byte) (*Protocol, error) {
 	return p, nil
 }
 
-var kind = document.Kind{Noun: "protocol", Schema: Schema, MaxBytes: MaxBytes}
+var kind = document.Kind{Noun: "protocol", Schema: Schema, MaxBytes: MaxBytes, Misplaced: "does not belong to this schedule"}
 
 // file is a protocol that is being read.
 type file struct{ *document.File }
@@ -106,7 +109,7 @@ func (f *file) check(p *Protocol) {
 	}
 	drug := func(name string, path ...string) {
 		if !slices.Contains(drugs, name) {
-			f.at(path, "unknown drug or procedure %q: want one of %s", name, strings.Join(drugs, ", "))
+			f.at(path, "unknown drug or procedure %q: want one of %s%s", name, strings.Join(drugs, ", "), document.DidYouMean(name, drugs))
 		}
 	}
 	drug(p.Day0, "day0")
@@ -118,7 +121,7 @@ func (f *file) check(p *Protocol) {
 		r, at := &p.Regimens[i], func(field string) []string { return []string{"regimens", strconv.Itoa(i), field} }
 		drug(r.Drug, at("drug")...)
 		if r.Arm != AllArms && !slices.ContainsFunc(p.Arms, func(a Arm) bool { return a.ID == r.Arm }) {
-			f.at(at("arm"), "regimen %s: there is no arm %q", r.ID, r.Arm)
+			f.at(at("arm"), "regimen %s: there is no arm %q%s", r.ID, r.Arm, document.DidYouMean(r.Arm, armIDs(p)))
 		}
 		if seen[[2]string{r.Arm, r.ID}] {
 			f.at(at("id"), "regimen %s stands twice in %s", r.ID, r.Arm)
@@ -152,6 +155,7 @@ func (f *file) check(p *Protocol) {
 		}
 	}
 	f.holds(p, drug)
+	f.windows(p)
 	f.terms(p, drug)
 	CheckNormal(f.File, "normal", p.Normal)
 	if fn := p.FN; fn != nil {
@@ -195,7 +199,11 @@ func (f *file) terms(p *Protocol, drug func(string, ...string)) {
 			p.Notes = append(p.Notes, f.Note(at("term"), "CTCAE %s has no term for %s: it is not graded", p.CTCAE, t.Term))
 			continue
 		case !c.Graded():
-			f.at(at("term"), "%s is never graded from data: %s", c.Term, c.Note)
+			why := ""
+			if c.Note != "" && !strings.HasPrefix(c.Note, "Never") {
+				why = ": " + c.Note
+			}
+			f.at(at("term"), "%s is never graded from data in CTCAE %s%s", c.Term, p.CTCAE, why)
 			continue
 		}
 		if other, twice := seen[c.Slug]; twice {
@@ -366,6 +374,14 @@ func CheckNormal(f *document.File, key string, normals []Normal) {
 			f.At(at("low"), "the limits of %s are upside down", n.Analyte)
 		}
 	}
+}
+
+func armIDs(p *Protocol) []string {
+	var ids []string
+	for _, a := range p.Arms {
+		ids = append(ids, a.ID)
+	}
+	return ids
 }
 
 func analytes() []string {

@@ -6,6 +6,7 @@ package protocol
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -350,4 +351,25 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := parseDuration(string(text))
 	*d = Duration(v)
 	return err
+}
+
+// String writes ISO 8601 in whole days where it can: "PT8H", "P5D", "PT1H30M".
+func (d Duration) String() string {
+	t := d.D()
+	days, t := t/(24*time.Hour), t%(24*time.Hour)
+	s := "P"
+	if days > 0 {
+		s += strconv.Itoa(int(days)) + "D"
+	}
+	h, m := t/time.Hour, t%time.Hour/time.Minute
+	if h > 0 || m > 0 || days == 0 {
+		s += "T"
+	}
+	if h > 0 || m == 0 && days == 0 {
+		s += strconv.Itoa(int(h)) + "H"
+	}
+	if m > 0 {
+		s += strconv.Itoa(int(m)) + "M"
+	}
+	return s
 }
