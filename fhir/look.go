@@ -2,9 +2,6 @@ package fhir
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -78,19 +75,6 @@ func (h *head) lookVersion(raw []byte) *problem {
 	}
 	h.version.Digest = digestOf(raw)
 	return nil
-}
-
-// digestOf is the SHA-256 of a resource without insignificant blanks, so that a repetition in another layout is a repetition.
-func digestOf(raw []byte) string {
-	compact := jsontext.Value(raw)
-	if slices.ContainsFunc(raw, func(c byte) bool { return c == '\n' || c == '\r' || c == '\t' || c == ' ' }) {
-		compact = slices.Clone(compact)
-		if err := compact.Compact(); err != nil {
-			compact = jsontext.Value(raw)
-		}
-	}
-	sum := sha256.Sum256(compact)
-	return hex.EncodeToString(sum[:])
 }
 
 // receivedAt is the receipt of a resource whose message names none.
