@@ -1,9 +1,9 @@
 package fhir
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"sync"
 
 	"github.com/trialwatch/trialwatch/fhir/internal/jsonscan"
@@ -31,25 +31,22 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b
 
 // appendCompact appends valid JSON without the blanks between its tokens.
 func appendCompact(to, data []byte) []byte {
+	to = slices.Grow(to, len(data))
+	n := len(to)
+	room := to[:n+len(data)]
 	for at := 0; at < len(data); {
-		quote := bytes.IndexByte(data[at:], '"')
-		if quote < 0 {
-			return appendTokens(to, data[at:])
-		}
-		to = appendTokens(to, data[at:at+quote])
-		end, _, _ := jsonscan.String(data, at+quote)
-		to = append(to, data[at+quote:end]...)
-		at = end
-	}
-	return to
-}
-
-// appendTokens appends what stands between two strings.
-func appendTokens(to, data []byte) []byte {
-	for _, c := range data {
-		if c != ' ' && c != '\n' && c != '\r' && c != '\t' {
-			to = append(to, c)
+		switch c := data[at]; c {
+		case ' ', '\n', '\r', '\t':
+			at++
+		case '"':
+			end, _, _ := jsonscan.String(data, at)
+			n += copy(room[n:], data[at:end])
+			at = end
+		default:
+			room[n] = c
+			n++
+			at++
 		}
 	}
-	return to
+	return room[:n]
 }

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"bytes"
+	"sync"
 
 	"github.com/trialwatch/trialwatch/fhir/internal/jsonscan"
 )
@@ -16,12 +17,22 @@ func quickscan(data []byte, lim Limits) *document {
 	if len(data) > lim.ResourceBytes {
 		return nil
 	}
-	var room [64][]byte
-	q := quick{data: data, at: jsonscan.Space(data, 0), lim: lim, names: room[:0], doc: &document{members: make([]member, 0, 24)}}
+	q := quicks.Get().(*quick)
+	defer q.done()
+	q.data, q.lim, q.doc = data, lim, &document{members: make([]member, 0, 24)}
 	if q.next() != '{' || !q.value(0) || jsonscan.Space(data, q.at) != len(data) || q.tokens > lim.Tokens {
 		return nil
 	}
 	return q.doc
+}
+
+var quicks = sync.Pool{New: func() any { return &quick{names: make([][]byte, 0, 64)} }}
+
+// done lets go of the document and keeps the room for names.
+func (q *quick) done() {
+	clear(q.names[:cap(q.names)])
+	*q = quick{names: q.names[:0]}
+	quicks.Put(q)
 }
 
 // quick is a place in the bytes. Its methods read one thing each and are false where they are not sure.
@@ -129,7 +140,6 @@ func (q *quick) array(depth int) bool {
 // object reads what follows a brace.
 func (q *quick) object(depth int) bool {
 	first := len(q.names)
-	defer func() { q.names = q.names[:first] }()
 	if q.next() == '}' {
 		q.at++
 		return true
@@ -141,6 +151,7 @@ func (q *quick) object(depth int) bool {
 		switch q.next() {
 		case '}':
 			q.at++
+			q.names = q.names[:first]
 			return true
 		case ',':
 			q.at++
