@@ -40,11 +40,9 @@ lines do not matter. Exit status 1 says that some lines were refused; the others
 			if err != nil {
 				return usageError{err}
 			}
-			var now time.Time
-			if asOf != "" {
-				if now, err = time.Parse(time.RFC3339, asOf); err != nil {
-					return usageError{fmt.Errorf("--as-of %q: want a time such as 2026-02-19T14:15:00-06:00", asOf)}
-				}
+			now, err := parseAsOf(asOf)
+			if err != nil {
+				return err
 			}
 			e := offline.New(decoder, ps)
 			e.Zones = app.Zones(sites)
@@ -82,6 +80,17 @@ lines do not matter. Exit status 1 says that some lines were refused; the others
 	c.Flags().StringVar(&asOf, "as-of", "", "the evaluating now, RFC 3339 (default: the latest receipt in the input)")
 	c.Flags().BoolVar(&history, "history", false, "print the alert events in the order in which they would have been told")
 	return c
+}
+
+// parseAsOf reads --as-of; the zero time says that it was not given.
+func parseAsOf(asOf string) (now time.Time, err error) {
+	if asOf == "" {
+		return now, nil
+	}
+	if now, err = time.Parse(time.RFC3339, asOf); err != nil {
+		return now, usageError{fmt.Errorf("--as-of %q: want a time such as 2026-02-19T14:15:00-06:00", asOf)}
+	}
+	return now, nil
 }
 
 func readInto(c *cobra.Command, e *offline.Evaluator, name string) error {

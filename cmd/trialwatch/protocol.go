@@ -7,19 +7,21 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/trialwatch/trialwatch/fhir"
 	"github.com/trialwatch/trialwatch/internal/app"
 	"github.com/trialwatch/trialwatch/internal/offline"
+	"github.com/trialwatch/trialwatch/internal/review"
 	"github.com/trialwatch/trialwatch/internal/scenario"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 func newProtocol() *cobra.Command {
 	c := &cobra.Command{Use: "protocol", Short: "Tools for people who write protocols"}
-	c.AddCommand(newProtocolLint(), newProtocolTest())
+	c.AddCommand(newProtocolLint(), newProtocolTest(), newProtocolExplain(), newProtocolDiff())
 	return c
 }
 
@@ -102,6 +104,119 @@ func lintJSON(w io.Writer, name string, p *protocol.Protocol, errs protocol.Erro
 		out.Print(line{Kind: "ok", File: name, Study: p.Study, Version: p.Version, Hash: p.Hash})
 	}
 	return out.Flush()
+}
+
+func newProtocolExplain() *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "explain [--format md|html] FILE",
+		Short: "Write a protocol file out for review: schedule, limits and every rule with its source",
+		Long: `explain writes what trialwatch reads in a protocol file, for the people who sign it: arms, the calendar of study days, every
+window and limit, the hold criteria, every monitored CTCAE term with its limits in the pinned version, what is expected, and every rule
+that runs with its parameters, urgency and source; rules that do not run are named with the reason.
+
+Markdown for a pull request, or one page of HTML that needs nothing from elsewhere and prints on A4. The same file gives the same bytes.`,
+		Example: `  trialwatch protocol explain deployments/protocols/til-il2/protocol.yaml | less
+  trialwatch protocol explain --format html my-trial/protocol.yaml > my-trial.html`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			write, ok := map[string]func(*protocol.Protocol) string{"md": review.ProtocolMarkdown, "html": review.ProtocolHTML}[format]
+			if !ok {
+				return usageError{fmt.Errorf("--format %q: want md or html", format)}
+			}
+			ps, err := loadProtocols(c.ErrOrStderr(), args)
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(c.OutOrStdout(), write(ps[0]))
+			return err
+		},
+	}
+	c.Flags().StringVar(&format, "format", "md", "md or html")
+	return c
+}
+
+func newProtocolDiff() *cobra.Command {
+	var events []string
+	var asOf string
+	var output outputFlag
+	c := &cobra.Command{
+		Use:   "diff [--events FILE]… [--as-of RFC3339] [--output table|json] OLD NEW",
+		Short: "What changes between two protocol files, and what would be found otherwise",
+		Long: `diff compares what two protocol files say, key by key: a window or limit that changed, a term more or less, another arm. Entries belong
+together by their id or term, not by their place; comments, layout and the order of plain lists are no difference. Where the files pin
+different versions of the CTCAE, it lists every monitored term whose limits differ.
+
+With --events it evaluates the files of FHIR resources by both protocols, as evaluate does, and lists the findings that would appear,
+vanish or change.
+
+Exit status 0 says that the protocols are the same, 1 that they differ (or that something could not be read), 2 a wrong command line.`,
+		Example: `  trialwatch protocol diff deployments/protocols/til-il2/protocol.yaml amended.yaml
+  trialwatch protocol diff --events enrolments.ndjson --events events.ndjson old.yaml new.yaml
+  trialwatch protocol diff --output json old.yaml new.yaml | jq 'select(.kind == "rule-change")'`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			ps, err := loadProtocols(c.ErrOrStderr(), args)
+			if err != nil {
+				return err
+			}
+			d := review.Differ(ps[0], ps[1])
+			if len(events) > 0 {
+				now, err := parseAsOf(asOf)
+				if err != nil {
+					return err
+				}
+				if err := compareFindings(c, d, events, now); err != nil {
+					return err
+				}
+			}
+			if output == "json" {
+				out := offline.NewPrinter(c.OutOrStdout())
+				d.Print(out)
+				err = out.Flush()
+			} else {
+				err = d.Write(c.OutOrStdout())
+			}
+			if err == nil && d.Any() {
+				err = errReported
+			}
+			return err
+		},
+	}
+	c.Flags().StringArrayVar(&events, "events", nil, "file of FHIR resources to evaluate by both protocols, more than one for several files")
+	c.Flags().StringVar(&asOf, "as-of", "", "the evaluating now, RFC 3339 (default: the latest receipt in the events)")
+	output.add(c)
+	return c
+}
+
+// compareFindings evaluates files by both protocols. Each reads them with its own codes.
+func compareFindings(c *cobra.Command, d *review.Difference, files []string, now time.Time) error {
+	evaluators := make([]*offline.Evaluator, 2)
+	for i, p := range []*protocol.Protocol{d.Old, d.New} {
+		decoder, err := app.NewDecoder([]*protocol.Protocol{p}, nil)
+		if err != nil {
+			return err
+		}
+		evaluators[i] = offline.New(decoder, []*protocol.Protocol{p})
+		for _, name := range files {
+			if name == "-" {
+				return usageError{errors.New("--events -: the events are read twice, which standard input cannot be")}
+			}
+			if err := readInto(c, evaluators[i], name); err != nil {
+				return err
+			}
+		}
+	}
+	if now.IsZero() {
+		now = evaluators[0].Latest()
+		if t := evaluators[1].Latest(); t.After(now) {
+			now = t
+		}
+	}
+	old, new := evaluators[0].At(now), evaluators[1].At(now)
+	d.Events, d.AsOf, d.Refused = files, now, len(new.Refused)
+	d.Findings, d.Same = offline.Compare(old.Findings, new.Findings, d.Renamed(), now)
+	return nil
 }
 
 func newProtocolTest() *cobra.Command {

@@ -18,7 +18,7 @@ const module = "github.com/trialwatch/trialwatch/"
 // pure is what the standard library offers to code without a world around it. regexp and encoding/json are pure; os, net, log and sync are not.
 var pure = []string{
 	"bytes", "cmp", "container/heap", "crypto/sha256", "embed", "encoding/binary", "encoding/hex", "encoding/json", "errors", "fmt", "hash/fnv", "io", "iter", "maps", "math",
-	"math/big", "math/bits", "path", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
+	"math/big", "math/bits", "path", "reflect", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
 }
 
 // folders lists what each folder may import besides the standard library (which is free unless core is set), and why no more. A folder that is not

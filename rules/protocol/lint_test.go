@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/trialwatch/trialwatch/rules/document"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
@@ -114,7 +115,7 @@ func TestHugeFiles(t *testing.T) {
 				t.Errorf("the error is %d bytes long", len(err.Error()))
 			}
 			var errs protocol.Errors
-			if errors.As(err, &errs) && len(errs) > protocol.MaxErrors+1 {
+			if errors.As(err, &errs) && len(errs) > document.MaxErrors+1 {
 				t.Errorf("%d errors", len(errs))
 			}
 		})

@@ -138,6 +138,7 @@ func (f *file) check(p *Protocol) {
 			f.at(at("missedAfter"), "regimen %s: a dose would be missed after half the interval, when the next could fill its slot", r.ID)
 		}
 	}
+	f.windows(p)
 	f.dosing(p, drug)
 	for i := range p.Intervals {
 		n, at := &p.Intervals[i], func(field string) []string { return []string{"preconditions", strconv.Itoa(i), field} }
@@ -155,7 +156,6 @@ func (f *file) check(p *Protocol) {
 		}
 	}
 	f.holds(p, drug)
-	f.windows(p)
 	f.terms(p, drug)
 	CheckNormal(f.File, "normal", p.Normal)
 	if fn := p.FN; fn != nil {
