@@ -3,6 +3,8 @@
 package jsonscan
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -25,22 +27,29 @@ func Space(data []byte, at int) int {
 	return at
 }
 
-// plain are the bytes that stand for themselves within a string: ASCII without quote, backslash and control characters.
-var plain = func() (t [256]bool) {
-	for c := ' '; c < utf8.RuneSelf; c++ {
-		t[c] = c != '"' && c != '\\'
-	}
-	return t
-}()
+// special marks the bytes of eight that do not stand for themselves within a string: quote, backslash, control characters, and what is not ASCII. The
+// lowest mark is true; those above it may not be.
+func special(eight uint64) uint64 {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := eight^(ones*'"'), eight^(ones*'\\')
+	below := (eight - ones*' ') &^ eight
+	return (eight | below | (quote-ones)&^quote | (backslash-ones)&^backslash) & high
+}
 
 // String reads the string whose opening quote is at data[at], and returns the place behind its closing quote. What stands behind a backslash is not looked
 // at: see [Escaped].
 func String(data []byte, at int) (end int, escapes bool, f Fault) {
 	ascii := true
 	for i := at + 1; i < len(data); i++ {
-		c := data[i]
-		switch {
-		case plain[c]:
+		if i+8 <= len(data) {
+			marks := special(binary.LittleEndian.Uint64(data[i:]))
+			if marks == 0 {
+				i += 7
+				continue
+			}
+			i += bits.TrailingZeros64(marks) / 8
+		}
+		switch c := data[i]; {
 		case c == '"':
 			if !ascii && !utf8.Valid(data[at+1:i]) {
 				return i, escapes, NotUTF8
@@ -51,7 +60,7 @@ func String(data []byte, at int) (end int, escapes bool, f Fault) {
 			i++ // whatever is escaped, it is not the end
 		case c >= utf8.RuneSelf:
 			ascii = false
-		default:
+		case c < ' ':
 			return i, escapes, Broken
 		}
 	}

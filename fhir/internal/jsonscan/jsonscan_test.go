@@ -2,6 +2,7 @@ package jsonscan_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -15,6 +16,32 @@ func TestTokens(t *testing.T) {
 	} {
 		if got, want := token([]byte(s)), json.Valid([]byte(s)) && utf8.ValidString(s) && !loneSurrogate[s]; got != want {
 			t.Errorf("%q: %v, want %v", s, got, want)
+		}
+	}
+}
+
+// Every byte at every place among eight and more.
+func TestStringBytes(t *testing.T) {
+	for length := range 20 {
+		for at := range length {
+			for c := range 256 {
+				s := []byte(`"` + strings.Repeat("x", length) + `"  `)
+				s[1+at] = byte(c)
+				end, escapes, f := jsonscan.String(s, 0)
+				switch {
+				case c == '"':
+					if end != at+2 || escapes || f != jsonscan.None {
+						t.Fatalf("%q: end %d, %v", s, end, f)
+					}
+				case c == '\\' && at == length-1: // it takes the closing quote
+					if f != jsonscan.Broken {
+						t.Fatalf("%q: %v", s, f)
+					}
+				case c < ' ' && f == jsonscan.Broken, c >= 0x80 && f == jsonscan.NotUTF8:
+				case c < ' ' || c >= 0x80 || f != jsonscan.None || end != length+2 || escapes != (c == '\\'):
+					t.Fatalf("%q: end %d, escapes %v, %v", s, end, escapes, f)
+				}
+			}
 		}
 	}
 }
