@@ -35,6 +35,8 @@ fuzz: ## a minute for every byte boundary
 	go test -run '^$$' -fuzz FuzzParseRounded -fuzztime 60s ./rules/decimal
 	go test -run '^$$' -fuzz FuzzGrade -fuzztime 60s ./rules/ctcae
 	go test -run '^$$' -fuzz FuzzRun -fuzztime 60s ./internal/grade
+	go test -run '^$$' -fuzz FuzzRead -fuzztime 60s ./internal/feed
+	go test -run '^$$' -fuzz FuzzToken -fuzztime 60s ./consumers/wire
 
 MUTANTS = 1000000
 mutants: ## nearly valid resources: what r4json decodes, google/fhir decodes alike
