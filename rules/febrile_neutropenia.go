@@ -21,10 +21,21 @@ import (
 // Source: CTCAE 4.03, 5.0 and 6.0, Febrile neutropenia, which has no grade below 3; grade 4 is a clinician's. CTCAE names no
 // window between count and temperature: the windows are the protocol's.
 func febrileNeutropenia(c *Case) {
-	p := c.Protocol.FN
-	if p == nil {
+	if c.Protocol.FN == nil {
 		return
 	}
+	certain, possible := c.feverEpisodes()
+	for i := range certain {
+		c.reportFN(&certain[i], false)
+	}
+	for i := range possible {
+		c.reportFN(&possible[i], true)
+	}
+}
+
+// feverEpisodes are the episodes of febrile neutropenia, and what may be some.
+func (c *Case) feverEpisodes() (episodes, candidates []fnEpisode) {
+	p := c.Protocol.FN
 	n := &neutropenia{p: p}
 	for _, x := range c.counts(true) {
 		switch x.value.Below(p.NeutrophilsBelow.Value) {
@@ -49,13 +60,8 @@ func febrileNeutropenia(c *Case) {
 	possible = append(possible, n.possiblySustained(rs, certain, p)...)
 	slices.SortFunc(possible, func(a, b instant) int { return a.at.Compare(b.at) })
 
-	episodes := n.group(certain, rs, nil)
-	for i := range episodes {
-		c.reportFN(&episodes[i], false)
-	}
-	for _, e := range n.group(possible, rs, episodes) {
-		c.reportFN(&e, true)
-	}
+	episodes = n.group(certain, rs, nil)
+	return episodes, n.group(possible, rs, episodes)
 }
 
 // instant is a time at which the temperature meets the criterion.
@@ -64,6 +70,7 @@ type instant struct {
 	points []timeline.Point // the temperatures that do
 	onset  time.Time        // at, or the later count's time where only that one made it qualify
 	counts []*count         // the counts that make it qualify
+	since  time.Time        // the first reading of the run that makes it sustained, zero where it is not
 }
 
 // criterionInstants finds them in readings in clinical time.
@@ -94,7 +101,11 @@ func criterionInstants(rs []reading, p *protocol.FebrileNeutro) []instant {
 			}
 		}
 		if len(points) > 0 {
-			found = append(found, instant{at: r.at, points: points})
+			t := instant{at: r.at, points: points}
+			if sustained {
+				t.since = first
+			}
+			found = append(found, t)
 		}
 	}
 	return found

@@ -51,7 +51,8 @@ func temperatures(c *Case, t *protocol.Term) []graded {
 	for i := range rs {
 		r := &rs[i]
 		v := r.value()
-		g := graded{at: r.at, limits: l, value: v.Rounded(), grade: l.Grade(&ctcae.Input{Value: v.Rounded()}), text: r.highest().Value.String(), points: r.points[:1:1]}
+		in := ctcae.Input{Value: v.Rounded()}
+		g := graded{at: r.at, limits: l, value: in.Value, grade: l.Grade(&in), text: r.highest().Value.String(), points: r.points[:1:1], in: c.keep(&in)}
 		switch {
 		case v.Above(forty) != ctcae.Yes:
 			above40 = time.Time{}

@@ -162,6 +162,8 @@ type Case struct {
 	// elsewhere are given doses of another arm's regimen: no slot of the assigned arm's takes them.
 	elsewhere map[*timeline.Fact]bool
 	summary   Summary
+	// explaining keeps what results were compared with: see [Explain].
+	explaining bool
 }
 
 // enrolledStatus are the states of a ResearchSubject in which a patient is or was in the study; others are candidates.

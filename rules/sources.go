@@ -31,7 +31,7 @@ func neutrophils(c *Case, t *protocol.Term) []graded {
 			limits.Result = &timeline.Result{Analyte: timeline.Neutrophils} // the limits of its parts are not the limits of the count
 		}
 		in.LLN, in.ULN = c.normal(limits)
-		gs = append(gs, graded{at: n.at, grade: l.Grade(&in), limits: l, points: n.from, text: n.from[0].Value.String(), value: in.Value})
+		gs = append(gs, graded{at: n.at, grade: l.Grade(&in), limits: l, points: n.from, text: n.from[0].Value.String(), value: in.Value, in: c.keep(&in)})
 	}
 	return gs
 }
@@ -84,7 +84,7 @@ func calcium(c *Case, t *protocol.Term) []graded {
 			}
 			in := ctcae.Input{Value: ctcae.Of(v, p.Value.Comparator).Rounded()}
 			in.LLN, in.ULN = c.normal(p)
-			g.grade, g.value = l.Grade(&in), in.Value
+			g.grade, g.value, g.in = l.Grade(&in), in.Value, c.keep(&in)
 			gs = append(gs, g)
 		}
 	}
@@ -173,7 +173,7 @@ func bloodPressure(c *Case, t *protocol.Term) []graded {
 					in.Fails |= bit
 				}
 			}
-			g := graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String(), value: in.Value}
+			g := graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String(), value: in.Value, in: c.keep(&in)}
 			if t.Criterion.Version == ctcae.V6 && l.Analyte == timeline.Systolic && c.meanRose(p) && g.grade.Min < 3 {
 				g.grade.Min, g.grade.Worst, g.grade.Max = 3, max(g.grade.Worst, 3), max(g.grade.Max, 3)
 			}
@@ -248,7 +248,7 @@ func lowPressure(c *Case, t *protocol.Term) []graded {
 				in.Fails |= bit
 			}
 		}
-		g.grade, g.value = l.Grade(&in), in.Value
+		g.grade, g.value, g.in = l.Grade(&in), in.Value, c.keep(&in)
 		gs = append(gs, g)
 	}
 	return gs
@@ -295,7 +295,7 @@ func correctedQT(c *Case, t *protocol.Term) []graded {
 			}
 		}
 		in.Holds |= t.Criterion.Assumption("on at least two ECGs") & two(ps, i, n)
-		g.grade, g.value = l.Grade(&in), in.Value
+		g.grade, g.value, g.in = l.Grade(&in), in.Value, c.keep(&in)
 		gs = append(gs, g)
 		i = n
 	}
@@ -359,11 +359,12 @@ func urineOutput(c *Case, t *protocol.Term) []graded {
 			if !sum.HasHigh {
 				text = fmt.Sprintf("at least %s mL in %d h", least, w.hours)
 			}
-			grade := l.Grade(&ctcae.Input{Value: sum})
+			in := ctcae.Input{Value: sum}
+			grade := l.Grade(&in)
 			if grade.Why == ctcae.ByComparator {
 				continue // the windows do not meet the records: it cannot be told
 			}
-			gs = append(gs, graded{at: charted[i].Fact.End, grade: grade, limits: l, points: used, text: text})
+			gs = append(gs, graded{at: charted[i].Fact.End, grade: grade, limits: l, points: used, text: text, in: c.keep(&in)})
 		}
 	}
 	return worstByInstant(gs)

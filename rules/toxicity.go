@@ -23,6 +23,7 @@ type graded struct {
 	text   string           // the value, as it was sent or how it was derived
 	value  ctcae.Bounds     // in the canonical unit, to tell the worse of two; the zero value cannot be told
 	review bool             // beyond what the results themselves ask for
+	in     *ctcae.Input     // what it was graded by, kept for [Explain] only
 }
 
 func (g *graded) received() time.Time {
@@ -121,7 +122,7 @@ func results(c *Case, t *protocol.Term) []graded {
 		l := &t.Criterion.Limits[i]
 		for _, p := range c.results(l.Analyte, false) {
 			in := c.input(t, l, p)
-			gs = append(gs, graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String(), value: in.Value})
+			gs = append(gs, graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String(), value: in.Value, in: c.keep(&in)})
 		}
 	}
 	return worstByInstant(gs)

@@ -116,19 +116,9 @@ func (c *Condition) holds(in *Input) (answer Answer, missing operands) {
 		}
 		left = Point(in.Change.Number)
 	}
-	limit := c.plus
-	if c.right != 0 {
-		o := in.operand(c.right)
-		if !o.Known {
-			return Undecided, c.right
-		}
-		limit = o.Number
-		if c.times != (decimal.Rounded{}) {
-			limit = limit.Mul(c.times)
-		}
-		if c.plus != (decimal.Rounded{}) {
-			limit = limit.Add(c.plus)
-		}
+	limit, missing := c.limit(in)
+	if missing != 0 {
+		return Undecided, missing
 	}
 	switch c.cmp {
 	case less:

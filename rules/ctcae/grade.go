@@ -190,16 +190,8 @@ func (l *Limits) Grade(in *Input) Grading {
 			return without(NotThisTerm)
 		}
 	}
-	steps, flagged := l.Steps, false
-	switch {
-	case in.AtBaseline:
-	case in.Flag == FlagHigh && l.IfHigh != nil:
-		steps, flagged = l.IfHigh, true
-	case in.Flag == FlagLow && l.IfLow != nil:
-		steps, flagged = l.IfLow, true
-	case l.IfAboveULN != nil && in.Baseline.Known && in.ULN.Known && in.Baseline.Number.Cmp(in.ULN.Number) > 0:
-		steps = l.IfAboveULN
-	}
+	steps, by := l.pick(in)
+	flagged := by == ifHigh || by == ifLow
 	g := Grading{Min: -1, Max: -1, Worst: -1}
 	var unknown operands
 	for i := range steps {
@@ -246,6 +238,30 @@ func (l *Limits) Grade(in *Input) Grading {
 		g.Why = ByComparator
 	}
 	return g
+}
+
+// which says by what the baseline says a ladder of limits was picked.
+type which uint8
+
+const (
+	ifNormal which = iota
+	ifHigh
+	ifLow
+	ifAboveULN
+)
+
+// pick returns the steps that apply to a measurement.
+func (l *Limits) pick(in *Input) ([]Step, which) {
+	switch {
+	case in.AtBaseline:
+	case in.Flag == FlagHigh && l.IfHigh != nil:
+		return l.IfHigh, ifHigh
+	case in.Flag == FlagLow && l.IfLow != nil:
+		return l.IfLow, ifLow
+	case l.IfAboveULN != nil && in.Baseline.Known && in.ULN.Known && in.Baseline.Number.Cmp(in.ULN.Number) > 0:
+		return l.IfAboveULN, ifAboveULN
+	}
+	return l.Steps, ifNormal
 }
 
 func without(r Reason) Grading { return Grading{Ungradable: true, Why: r} }

@@ -89,6 +89,19 @@ func (l *Limits) ReadsChange() bool {
 	return false
 }
 
+// ReadsBaseline reports whether a grade depends on the baseline, or on how it lay to its limits of normal.
+func (l *Limits) ReadsBaseline() bool {
+	if l.IfHigh != nil || l.IfLow != nil || l.IfAboveULN != nil {
+		return true
+	}
+	for i := range l.Steps {
+		if slices.ContainsFunc(l.Steps[i].All, func(c Condition) bool { return c.left == change || c.right == baseline }) {
+			return true
+		}
+	}
+	return false
+}
+
 // ReadsThreshold reports whether a grade depends on a threshold of the protocol.
 func (c *Criterion) ReadsThreshold() bool {
 	for i := range c.Limits {

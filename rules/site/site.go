@@ -420,6 +420,11 @@ func (p *Patient) Answer(proto *protocol.Protocol, now time.Time) rules.Answer {
 	return rules.Evaluate(p.Timeline, p.site.protocol(proto), now)
 }
 
+// Explain is the answer with its proof, nil for somebody who is not enrolled.
+func (p *Patient) Explain(proto *protocol.Protocol, now time.Time) *rules.Explanation {
+	return rules.Explain(p.Timeline, p.site.protocol(proto), now)
+}
+
 // Evaluate answers for a patient in every study and sets [Patient.Next]. It does not change the standings: [Evaluation.Commit] does.
 func (p *Patient) Evaluate(protocols []*protocol.Protocol, cause alert.Cause) []Evaluation {
 	p.Next = time.Time{}
