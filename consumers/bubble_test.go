@@ -41,6 +41,7 @@ type ward struct {
 	zone    *time.Location
 	decoder *fhir.Decoder
 	proto   *protocol.Protocol
+	zones   map[string]*time.Location // of sites, for the watch
 }
 
 func newWard(t *testing.T) *ward {
@@ -80,7 +81,7 @@ func (w *ward) intake() func() {
 func (w *ward) watch() func() {
 	return w.start(consumers.NewWatch(consumers.WatchConfig{
 		JetStream: w.js, Protocols: []*protocol.Protocol{w.proto}, SiteKey: []byte("key"), Worker: "ward", Logger: zerolog.Nop(),
-		Metrics: consumers.NewMetrics(prometheus.NewRegistry()),
+		Metrics: consumers.NewMetrics(prometheus.NewRegistry()), Zones: w.zones,
 	}).Run)
 }
 
@@ -282,6 +283,29 @@ func TestEnrolmentBringsBackWhatCameBefore(t *testing.T) {
 		w.enrol()
 		w.until(3, "10:31:00")
 		w.want("tox.fever", "03 09:30 opened 1", "03 10:30 updated 2") // with the infusion the message knows the study day
+	})
+}
+
+// A site in Hawaii, of a trial run from Chicago: its day is over four hours later.
+func TestTimersAreOnTheSitesClocks(t *testing.T) {
+	honolulu, err := time.LoadLocation("Pacific/Honolulu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t)
+		w.zones = map[string]*time.Location{"main": honolulu}
+		defer w.intake()()
+		defer w.watch()()
+		w.send("ResearchSubject", `{"resourceType":"ResearchSubject","id":"rs-1","status":"on-study","identifier":[{"value":"S-001"}],`+
+			`"study":{"reference":"ResearchStudy/til-il2"},"individual":{"reference":"Patient/canary-patient"},"assignedArm":"arm-2","period":{"start":"1999-12-28"}}`)
+		w.until(3, "16:30:00")
+		w.send("Procedure", `{"resourceType":"Procedure","id":"til","status":"completed","subject":{"reference":"Patient/canary-patient"},"code":{"text":"TIL infusion"},`+
+			`"performedPeriod":{"start":"2000-01-03T16:00:00-06:00","end":"2000-01-03T16:30:00-06:00"}}`)
+		w.until(5, "03:59:59")
+		w.want(missed) // of January 4
+		w.until(5, "04:00:01")
+		w.want(missed, "05 04:00 opened 1")
 	})
 }
 

@@ -136,7 +136,7 @@ func (d *Decoder) deleted(e *bundleEntry, m Message, received time.Time) *timeli
 	if at.IsZero() {
 		at = m.ReceivedAt
 	}
-	f.Version = timeline.Version{LastUpdated: at, Digest: digestOf([]byte(`"DELETE ` + url + `"`))}
+	f.Version = timeline.Version{LastUpdated: at, Digest: sum([]byte(`"DELETE ` + url + `"`))}
 	return f
 }
 

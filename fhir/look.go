@@ -2,9 +2,6 @@ package fhir
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -19,6 +16,19 @@ type head struct {
 	ref     timeline.Ref
 	status  string
 	version timeline.Version
+
+	meta     meta
+	metaRead bool
+	metaGood bool // it could be read, or there is none
+}
+
+// readMeta reads meta once.
+func (h *head) readMeta() (m *meta, ok bool) {
+	if !h.metaRead {
+		v := h.doc.get("meta")
+		h.metaRead, h.metaGood = true, parse(v, &h.meta) || v == nil
+	}
+	return &h.meta, h.metaGood
 }
 
 // meta is Resource.meta as far as we read it.
@@ -64,8 +74,8 @@ func identifiers(raw []byte) []string {
 
 // lookVersion fills in the version. A lastUpdated that cannot be read is a refusal only for what is kept.
 func (h *head) lookVersion(raw []byte) *problem {
-	var m meta
-	if v := h.doc.get("meta"); v != nil && !parse(v, &m) {
+	m, ok := h.readMeta()
+	if !ok {
 		return refuse(ReasonInvalidResource, "meta cannot be read")
 	}
 	h.version.ID = m.VersionID
@@ -80,23 +90,9 @@ func (h *head) lookVersion(raw []byte) *problem {
 	return nil
 }
 
-// digestOf is the SHA-256 of a resource without insignificant blanks, so that a repetition in another layout is a repetition.
-func digestOf(raw []byte) string {
-	compact := jsontext.Value(raw)
-	if slices.ContainsFunc(raw, func(c byte) bool { return c == '\n' || c == '\r' || c == '\t' || c == ' ' }) {
-		compact = slices.Clone(compact)
-		if err := compact.Compact(); err != nil {
-			compact = jsontext.Value(raw)
-		}
-	}
-	sum := sha256.Sum256(compact)
-	return hex.EncodeToString(sum[:])
-}
-
 // receivedAt is the receipt of a resource whose message names none.
 func (h *head) receivedAt(bundle time.Time, zone *time.Location) time.Time {
-	var m meta
-	parse(h.doc.get("meta"), &m)
+	m, _ := h.readMeta()
 	if t, ok := instant(m.LastUpdated, zone); ok {
 		return t
 	}
@@ -204,17 +200,31 @@ func (h *head) modifier() string {
 	if h.doc.get(name) != nil {
 		return name
 	}
-	for _, element := range append([]string{"contained", "interpretation", "reasonCode"}, parsed[h.ref.Type]...) {
-		for rest := h.doc.get(element); ; {
-			i := bytes.Index(rest, []byte(`"`+name+`"`))
-			if i < 0 {
-				break
-			}
-			rest = rest[i+len(name)+2:]
-			if bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(":")) {
-				return element + "." + name
-			}
+	for _, element := range [...]string{"contained", "interpretation", "reasonCode"} {
+		if hasName(h.doc.get(element), name) {
+			return element + "." + name
+		}
+	}
+	for _, element := range parsed[h.ref.Type] {
+		if hasName(h.doc.get(element), name) {
+			return element + "." + name
 		}
 	}
 	return ""
+}
+
+// hasName reports whether a member of a name stands anywhere in valid JSON whose names have no escapes.
+func hasName(data []byte, name string) bool {
+	for {
+		i := bytes.Index(data, []byte(name))
+		if i < 0 {
+			return false
+		}
+		before := i > 0 && data[i-1] == '"'
+		data = data[i+len(name):]
+		after, quoted := bytes.CutPrefix(data, []byte(`"`))
+		if before && quoted && bytes.HasPrefix(bytes.TrimLeft(after, " \t\r\n"), []byte(":")) {
+			return true
+		}
+	}
 }

@@ -35,8 +35,15 @@ func (d *document) get(name string) []byte {
 var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
 
 // prescan checks a resource in one pass without building anything but the list of its members. It allocates nothing for a value, however
-// large, so what is refused here is cheap.
+// large, so what is refused here is cheap. What is good is mostly known by a quicker pass; a refusal is always this one's.
 func prescan(data []byte, lim Limits) (*document, *problem) {
+	if doc := quickscan(data, lim); doc != nil {
+		return doc, nil
+	}
+	return strictscan(data, lim)
+}
+
+func strictscan(data []byte, lim Limits) (*document, *problem) {
 	if len(data) > lim.ResourceBytes {
 		return nil, refuse(ReasonTooLarge, "%d bytes, more than %d", len(data), lim.ResourceBytes)
 	}

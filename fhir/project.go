@@ -1,7 +1,6 @@
 package fhir
 
 import (
-	"bytes"
 	"regexp"
 
 	bundlepb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/resources/bundle_and_contained_resource_go_proto"
@@ -32,23 +31,21 @@ func (d *Decoder) parseProjection(h *head) (*bundlepb.ContainedResource, *proble
 			return nil, refuse(ReasonInvalidResource, "%s has an element that R4 has not%s", h.ref.Type, showName(m.name))
 		}
 	}
-	var b bytes.Buffer
-	b.Grow(1024)
-	b.WriteString(`{"resourceType":"`)
-	b.WriteString(h.ref.Type)
-	b.WriteByte('"')
+	room := buffers.Get().(*[]byte)
+	defer buffers.Put(room)
+	b := append((*room)[:0], `{"resourceType":"`...)
+	b = append(append(b, h.ref.Type...), '"')
 	for _, name := range parsed[h.ref.Type] {
 		value := h.doc.get(name)
 		if value == nil {
 			continue
 		}
-		b.WriteString(`,"`)
-		b.WriteString(name)
-		b.WriteString(`":`)
-		b.Write(value)
+		b = append(append(append(b, `,"`...), name...), `":`...)
+		b = append(b, value...)
 	}
-	b.WriteByte('}')
-	r, err := d.unmarshal(b.Bytes())
+	b = append(b, '}')
+	*room = b
+	r, err := d.unmarshal(b) // which keeps no part of it
 	if err != nil {
 		return nil, refuse(ReasonInvalidResource, "does not validate as R4%s", errorPath(err))
 	}

@@ -388,7 +388,8 @@ func (c *Case) close(t *protocol.Term, e *episode, end time.Time) {
 	if f.Status == Resolved && e.certain {
 		f.Current = new(0)
 	}
-	f.Expected = c.expectedAt(t.Expected, f.Onset)
+	// By its worst result, not its onset: a count that was a little low before the treatment is as expected to fall under it as any other.
+	f.Expected = c.expectedAt(t.Expected, e.worst.at)
 	what := fmt.Sprintf("Possible %s grade %d", lowerFirst(f.Term), *f.GradeMax)
 	if e.certain {
 		what = f.Term + " " + gradeText(&f)

@@ -317,6 +317,32 @@ func TestLaboratoryTerms(t *testing.T) {
 	}
 }
 
+// A toxicity is expected by its worst result: from the first cyclophosphamide to the end of day 21.
+func TestExpected(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		results map[string]string // when → platelets
+		want    bool
+	}{
+		{"in the window", map[string]string{"d3 06:00": "20"}, true},
+		{"low before, and worse in the window", map[string]string{"d-9 06:00": "140", "d3 06:00": "20"}, true},
+		{"worst before the treatment", map[string]string{"d-9 06:00": "20", "d3 06:00": "140"}, false},
+		{"on day 21", map[string]string{"d21 23:59": "20"}, true},
+		{"worst on day 22", map[string]string{"d20 06:00": "60", "d22 00:00": "20"}, false},
+	} {
+		c := enrolled("arm-1").til()
+		c.drug(timeline.Cyclophosphamide, "d-7 08:00")
+		for when, value := range tt.results {
+			c.lab(timeline.Platelets, value, when, "150..400")
+		}
+		for _, f := range c.evaluate(trial(t), at("d23 00:00")).Findings {
+			if f.Rule == "tox.platelet-count-decreased" && f.Expected != tt.want {
+				t.Errorf("%s: expected %v, want %v", tt.name, f.Expected, tt.want)
+			}
+		}
+	}
+}
+
 // Where the site's limits of normal stand in for those of the result.
 func TestSiteLimitsOfNormal(t *testing.T) {
 	site := "normal:\n  - { analyte: alt, high: \"0.6667\", unit: ukat/L, cite: a laboratory }\n  - { analyte: creatinine-mass, low: \"0.6\", high: \"1.2\", unit: mg/dL }\nfebrileNeutropenia:"

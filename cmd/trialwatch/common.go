@@ -17,6 +17,7 @@ import (
 	"github.com/trialwatch/trialwatch/deployments/protocols"
 	"github.com/trialwatch/trialwatch/fhir/sitefile"
 	"github.com/trialwatch/trialwatch/internal/app"
+	"github.com/trialwatch/trialwatch/rules/document"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
@@ -111,25 +112,6 @@ func loadProtocols(stderr io.Writer, files []string) ([]*protocol.Protocol, erro
 	return ps, nil
 }
 
-// readProtocol reads one protocol file and returns its text as well.
-func readProtocol(name string) (p *protocol.Protocol, text []byte, err error) {
-	if text, err = readSmall(name, protocol.MaxBytes); err != nil {
-		return nil, nil, err
-	}
-	p, err = protocol.Parse(name, text)
-	return p, text, err
-}
-
-// readSmall reads a file. Of one that is too large no more is read than it takes to say so.
-func readSmall(name string, most int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, most+1))
-}
-
 // loadSites reads site files. What is wrong with them is printed with the place.
 func loadSites(stderr io.Writer, files []string, ps []*protocol.Protocol) ([]*sitefile.Site, error) {
 	var concepts []string
@@ -141,12 +123,12 @@ func loadSites(stderr io.Writer, files []string, ps []*protocol.Protocol) ([]*si
 	var sites []*sitefile.Site
 	failed := false
 	for _, name := range files {
-		data, err := readSmall(name, sitefile.MaxBytes)
+		data, err := readBounded(name, sitefile.MaxBytes)
 		if err != nil {
 			return nil, err
 		}
 		s, err := sitefile.Parse(name, data, concepts...)
-		var errs protocol.Errors
+		var errs document.Errors
 		switch {
 		case errors.As(err, &errs):
 			failed = true
@@ -161,6 +143,25 @@ func loadSites(stderr io.Writer, files []string, ps []*protocol.Protocol) ([]*si
 		return nil, errReported
 	}
 	return sites, nil
+}
+
+// readProtocol reads one protocol file and returns its text as well.
+func readProtocol(name string) (p *protocol.Protocol, text []byte, err error) {
+	if text, err = readBounded(name, protocol.MaxBytes); err != nil {
+		return nil, nil, err
+	}
+	p, err = protocol.Parse(name, text)
+	return p, text, err
+}
+
+// readBounded reads a file. Of one that is too large no more is read than it takes to say so.
+func readBounded(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // newLogger writes for people on a terminal and JSON elsewhere.

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,8 +26,9 @@ lines do not matter. Exit status 1 says that some lines were refused; the others
 		Example: `  trialwatch evaluate --protocol deployments/protocols/til-il2/protocol.yaml enrolments.ndjson events.ndjson
   trialwatch evaluate --history - < feed.ndjson`,
 		RunE: func(c *cobra.Command, args []string) error {
-			// A batch job: a larger heap for fewer collections. Live stages keep the default.
-			debug.SetGCPercent(400)
+			ctx, done := context.WithCancel(c.Context())
+			defer done()
+			go boundMemory(ctx, batchFloor, batchEvery)
 			ps, err := loadProtocols(c.ErrOrStderr(), files)
 			if err != nil {
 				return err

@@ -9,16 +9,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trialwatch/trialwatch/consumers/wire"
+	"github.com/trialwatch/trialwatch/fhir/sitefile"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 func newSchema() *cobra.Command {
 	return &cobra.Command{
-		Use:   "schema protocol|finding|alert|aggregate",
+		Use:   "schema protocol|site|finding|alert|aggregate",
 		Short: "Print the JSON Schema of a protocol file or of what is published",
 		Long: `schema prints the JSON Schema (draft 2020-12) of
 
   protocol   a protocol file, for completion and errors while you type
+  site       a site file, likewise
   finding    a line of evaluate, and the data of an alert
   alert      a message on alerts.> (CloudEvents)
   aggregate  a message on aggregates.>
@@ -29,8 +31,8 @@ An editor with a YAML language server reads the schema of a protocol if the firs
   trialwatch schema alert | jq .properties`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			data := protocol.Schema
-			if args[0] != "protocol" {
+			data, ok := map[string][]byte{"protocol": protocol.Schema, "site": sitefile.Schema}[args[0]]
+			if !ok {
 				var err error
 				if data, err = publishedSchema(args[0]); err != nil {
 					return err
@@ -39,7 +41,7 @@ An editor with a YAML language server reads the schema of a protocol if the firs
 			_, err := c.OutOrStdout().Write(data)
 			return err
 		},
-		ValidArgs: append([]string{"protocol"}, published()...),
+		ValidArgs: append([]string{"protocol", "site"}, published()...),
 	}
 }
 
@@ -57,7 +59,7 @@ func published() []string {
 
 func publishedSchema(name string) ([]byte, error) {
 	if !slices.Contains(published(), name) {
-		return nil, usageError{fmt.Errorf("there is no schema of %q: want protocol, %s", name, strings.Join(published(), ", "))}
+		return nil, usageError{fmt.Errorf("there is no schema of %q: want protocol, site, %s", name, strings.Join(published(), ", "))}
 	}
 	return wire.Schemas.ReadFile("schemas/" + name + ".v1.json")
 }

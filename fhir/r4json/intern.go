@@ -6,7 +6,7 @@ import (
 )
 
 // interned keeps the systems and codes that a feed says over and over, each once. The latest of those that fall on one place stays, so it never grows, and
-// it holds nothing but URIs and codes.
+// it holds nothing but URIs, codes and offsets from UTC.
 type interned struct {
 	seed  maphash.Seed
 	table [1024]atomic.Pointer[string]

@@ -1,8 +1,8 @@
 package r4json
 
 import (
+	"bytes"
 	"reflect"
-	"strings"
 	"sync"
 
 	apb "github.com/google/fhir/go/proto/google/fhir/proto/annotations_go_proto"
@@ -10,14 +10,20 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// namedType is a resource type that a reference can name.
+type namedType struct {
+	*alternative
+	target string
+}
+
 // referenceTypes are the resource types that a reference can name, each as a member of the oneof in Reference.
-var referenceTypes = sync.OnceValue(func() map[string]*alternative {
-	m := map[string]*alternative{}
+var referenceTypes = sync.OnceValue(func() map[string]*namedType {
+	m := map[string]*namedType{}
 	choices := alternatives(referenceType, 0)
 	fields := descriptorOf(referenceType).Fields()
 	for i := range fields.Len() {
 		if typ, _ := proto.GetExtension(fields.Get(i).Options(), apb.E_ReferencedFhirType).(string); typ != "" {
-			m[typ] = choices[fields.Get(i).Number()]
+			m[typ] = &namedType{choices[fields.Get(i).Number()], typ}
 		}
 	}
 	return m
@@ -39,51 +45,55 @@ func (d *decoding) referenceTo(e *element, m reflect.Value) bool {
 
 // literalReference reads Reference.reference: "#id" is a fragment, "Type/id" and "Type/id/_history/version" are an id by type, anything else a URI.
 func (d *decoding) literalReference(m reflect.Value) bool {
-	s, ok := d.text()
-	if !ok {
+	raw, plain, ok := d.quoted()
+	switch {
+	case !ok:
 		return false
+	case !plain || len(raw) > maxText:
+		return d.giveUp(Reference)
 	}
 	r := m.Addr().Interface().(*dtpb.Reference)
-	if strings.HasPrefix(s, "#") {
-		r.Reference = &dtpb.Reference_Fragment{Fragment: &dtpb.String{Value: s[1:]}}
+	if len(raw) > 0 && raw[0] == '#' {
+		r.Reference = &dtpb.Reference_Fragment{Fragment: &dtpb.String{Value: string(raw[1:])}}
 		return true
 	}
-	typ, id, history, typed := splitReference(s)
+	typ, id, history, typed := splitReference(raw)
 	if !typed {
-		r.Reference = &dtpb.Reference_Uri{Uri: &dtpb.String{Value: s}}
+		r.Reference = &dtpb.Reference_Uri{Uri: &dtpb.String{Value: string(raw)}}
 		return true
 	}
-	a := referenceTypes()[typ]
+	a := referenceTypes()[string(typ)]
 	if a == nil { // jsonformat keeps it as a URI, or refuses it if another version of FHIR has the type
 		return d.giveUp(Reference)
 	}
-	target := &dtpb.ReferenceId{Value: strings.Clone(id)}
+	target := &dtpb.ReferenceId{Value: string(id)}
 	if history != nil {
-		if !validID(*history) {
+		version := string(history)
+		if !validID(version) {
 			return d.giveUp(Value)
 		}
-		target.History = &dtpb.Id{Value: strings.Clone(*history)}
+		target.History = &dtpb.Id{Value: version}
 	}
 	wrapper := reflect.New(a.wrapper)
 	wrapper.Elem().Field(0).Set(reflect.ValueOf(target))
 	m.Field(a.oneof).Set(wrapper)
-	d.target = typ
+	d.target = a.target
 	return true
 }
 
-// splitReference takes a reference apart where it has two parts, or four of which the third is _history.
-func splitReference(s string) (typ, id string, history *string, ok bool) {
-	typ, rest, ok := strings.Cut(s, "/")
+// splitReference takes a reference apart where it has two parts, or four of which the third is _history. Where it names no version, history is nil.
+func splitReference(ref []byte) (typ, id, history []byte, ok bool) {
+	typ, rest, ok := bytes.Cut(ref, []byte("/"))
 	if !ok {
-		return "", "", nil, false
+		return nil, nil, nil, false
 	}
-	id, rest, more := strings.Cut(rest, "/")
+	id, rest, more := bytes.Cut(rest, []byte("/"))
 	if !more {
 		return typ, id, nil, true
 	}
-	version, ok := strings.CutPrefix(rest, "_history/")
-	if !ok || strings.Contains(version, "/") {
-		return "", "", nil, false
+	history, ok = bytes.CutPrefix(rest, []byte("_history/"))
+	if !ok || bytes.IndexByte(history, '/') >= 0 {
+		return nil, nil, nil, false
 	}
-	return typ, id, &version, true
+	return typ, id, history, true
 }

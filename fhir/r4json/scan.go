@@ -1,6 +1,6 @@
 package r4json
 
-import "unicode/utf8"
+import "github.com/trialwatch/trialwatch/fhir/internal/jsonscan"
 
 // maxDepth is deeper than any resource is nested, and shallow enough for recursion. Beyond it jsonformat takes time that grows with the square of
 // the depth; callers bound what they give it.
@@ -101,41 +101,20 @@ func (s *scanner) member(first bool) []byte {
 	return name
 }
 
-// inText are the bytes that stand for themselves within a string: ASCII without quote, backslash and control characters.
-var inText = func() (t [256]bool) {
-	for c := ' '; c < utf8.RuneSelf; c++ {
-		t[c] = c != '"' && c != '\\'
-	}
-	return t
-}()
-
 // quoted reads a string and returns what is between the quotes. It is plain if it has no escapes; it is valid UTF-8 in any case.
 func (s *scanner) quoted() (raw []byte, plain, ok bool) {
 	if c := s.peek(); c != '"' {
 		return nil, false, s.unexpected(c)
 	}
-	start := s.at + 1
-	plain, ascii := true, true
-	for i := start; i < len(s.data); i++ {
-		c := s.data[i]
-		switch {
-		case inText[c]:
-		case c == '"':
-			raw, s.at = s.data[start:i], i+1
-			if !ascii && !utf8.Valid(raw) {
-				return nil, false, s.giveUp(Text)
-			}
-			return raw, plain, true
-		case c == '\\':
-			plain = false
-			i++ // whatever is escaped, it is not the end
-		case c >= utf8.RuneSelf:
-			ascii = false
-		default:
-			return nil, false, s.giveUp(Syntax)
-		}
+	end, escapes, fault := jsonscan.String(s.data, s.at)
+	switch fault {
+	case jsonscan.Broken:
+		return nil, false, s.giveUp(Syntax)
+	case jsonscan.NotUTF8:
+		return nil, false, s.giveUp(Text)
 	}
-	return nil, false, s.giveUp(Syntax)
+	raw, s.at = s.data[s.at+1:end-1], end
+	return raw, !escapes, true
 }
 
 // number reads a number in the grammar of JSON.
@@ -143,49 +122,21 @@ func (s *scanner) number() (raw []byte, ok bool) {
 	if c := s.peek(); c != '-' && (c < '0' || c > '9') {
 		return nil, s.unexpected(c)
 	}
-	start := s.at
-	if s.data[s.at] == '-' {
-		s.at++
-	}
-	whole := s.at
-	if !s.digits() || s.data[whole] == '0' && s.at > whole+1 {
+	end, exponent, ok := jsonscan.Number(s.data, s.at)
+	switch {
+	case !ok:
 		return nil, s.giveUp(Syntax)
+	case exponent > 2: // 1e400 is a number, but not to every reader
+		return nil, s.giveUp(Value)
 	}
-	if s.at < len(s.data) && s.data[s.at] == '.' {
-		s.at++
-		if !s.digits() {
-			return nil, s.giveUp(Syntax)
-		}
-	}
-	if s.at < len(s.data) && (s.data[s.at] == 'e' || s.data[s.at] == 'E') {
-		s.at++
-		if s.at < len(s.data) && (s.data[s.at] == '+' || s.data[s.at] == '-') {
-			s.at++
-		}
-		exponent := s.at
-		if !s.digits() {
-			return nil, s.giveUp(Syntax)
-		}
-		if s.at-exponent > 2 { // 1e400 is a number, but not to every reader
-			return nil, s.giveUp(Value)
-		}
-	}
-	return s.data[start:s.at], true
-}
-
-// digits passes digits and reports whether there were any.
-func (s *scanner) digits() bool {
-	start := s.at
-	for s.at < len(s.data) && '0' <= s.data[s.at] && s.data[s.at] <= '9' {
-		s.at++
-	}
-	return s.at > start
+	raw, s.at = s.data[s.at:end], end
+	return raw, true
 }
 
 // word reads true, false or null.
 func (s *scanner) word(w string) bool {
-	if end := s.at + len(w); end <= len(s.data) && string(s.data[s.at:end]) == w {
-		s.at = end
+	if jsonscan.Word(s.data, s.at, w) {
+		s.at += len(w)
 		return true
 	}
 	return s.giveUp(Syntax)

@@ -44,7 +44,7 @@ func (d *decoding) temporal(e *element, m reflect.Value) bool {
 				dtpb.DateTime_YEAR, dtpb.DateTime_MONTH, dtpb.DateTime_DAY,
 			}[parts]}))
 		}
-		us, zone, digits, ok := moment(raw)
+		us, zone, digits, ok := d.moment(raw)
 		if !ok {
 			break
 		}
@@ -52,7 +52,7 @@ func (d *decoding) temporal(e *element, m reflect.Value) bool {
 			dtpb.DateTime_SECOND, dtpb.DateTime_MILLISECOND, dtpb.DateTime_MICROSECOND,
 		}[fraction(digits)]}))
 	case kindInstant:
-		us, zone, digits, ok := moment(raw)
+		us, zone, digits, ok := d.moment(raw)
 		if !ok {
 			break
 		}
@@ -73,7 +73,7 @@ func (d *decoding) day(b []byte) (us int64, parts int, ok bool) {
 }
 
 // moment reads YYYY-MM-DDThh:mm:ss with an optional fraction and an offset. digits are those of the fraction.
-func moment(b []byte) (us int64, zone string, digits int, ok bool) {
+func (d *decoding) moment(b []byte) (us int64, zone string, digits int, ok bool) {
 	const date = len(time.DateOnly)
 	if len(b) < len("2006-01-02T15:04:05Z") || b[date] != 'T' {
 		return 0, "", 0, false
@@ -86,7 +86,7 @@ func moment(b []byte) (us int64, zone string, digits int, ok bool) {
 	if !ok {
 		return 0, "", 0, false
 	}
-	zone, offset, ok := offsetOf(rest)
+	zone, offset, ok := d.offset(rest)
 	if !ok {
 		return 0, "", 0, false
 	}
@@ -176,8 +176,8 @@ func fraction(digits int) int {
 	return 2
 }
 
-// offsetOf reads Z or an offset up to 14:00 in seconds. The proto keeps it as it is written.
-func offsetOf(b []byte) (zone string, seconds int, ok bool) {
+// offset reads Z or an offset up to 14:00 in seconds. The proto keeps it as it is written.
+func (d *decoding) offset(b []byte) (zone string, seconds int, ok bool) {
 	if len(b) == 1 && b[0] == 'Z' {
 		return "Z", 0, true
 	}
@@ -194,9 +194,9 @@ func offsetOf(b []byte) (zone string, seconds int, ok bool) {
 		if seconds == 0 {
 			return "+00:00", 0, true
 		}
-		return string(b), -seconds, true
+		return d.known.get(b), -seconds, true
 	}
-	return string(b), seconds, true
+	return d.known.get(b), seconds, true
 }
 
 // two reads two digits.

@@ -1,8 +1,9 @@
 package r4json
 
 import (
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/trialwatch/trialwatch/fhir/internal/jsonscan"
 )
 
 // maxText is the size of a FHIR string in bytes.
@@ -37,62 +38,21 @@ func (d *decoding) repeated() (string, bool) {
 	return d.unescape(raw)
 }
 
-// short are the escapes of one letter. \b and \f are characters that no FHIR string has.
-var short = [256]byte{'"': '"', '\\': '\\', '/': '/', 'n': '\n', 'r': '\r', 't': '\t'}
-
 // unescape resolves escapes. Control characters other than white space, and half a surrogate pair, are not sure to be taken.
 func (s *scanner) unescape(raw []byte) (string, bool) {
 	out := make([]byte, 0, len(raw))
-	for i := 0; i < len(raw); i++ {
+	for i := 0; i < len(raw); {
 		if raw[i] != '\\' {
 			out = append(out, raw[i])
+			i++
 			continue
 		}
-		i++ // quoted has seen that something follows
-		if c := short[raw[i]]; c != 0 {
-			out = append(out, c)
-			continue
-		}
-		r, ok := hex4(raw[i:])
-		if !ok {
-			return "", s.giveUp(Text)
-		}
-		i += 4
-		if utf16.IsSurrogate(r) {
-			if len(raw) < i+3 || raw[i+1] != '\\' {
-				return "", s.giveUp(Text)
-			}
-			low, ok := hex4(raw[i+2:])
-			if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
-				return "", s.giveUp(Text)
-			}
-			i += 6
-		}
-		if r < ' ' && r != '\t' && r != '\n' && r != '\r' {
+		r, end, ok := jsonscan.Escaped(raw, i+1)
+		if !ok || r < ' ' && r != '\t' && r != '\n' && r != '\r' {
 			return "", s.giveUp(Text)
 		}
 		out = utf8.AppendRune(out, r)
+		i = end
 	}
 	return string(out), true
-}
-
-// hex4 reads the "u00e9" of an escape.
-func hex4(b []byte) (r rune, ok bool) {
-	if len(b) < 5 || b[0] != 'u' {
-		return 0, false
-	}
-	for _, c := range b[1:5] {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c && c <= 'f':
-			c -= 'a' - 10
-		case 'A' <= c && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
 }

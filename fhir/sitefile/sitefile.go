@@ -81,7 +81,7 @@ func Parse(name string, data []byte, concepts ...string) (*Site, error) {
 	return s, nil
 }
 
-var kind = document.Kind{Noun: "site file", Schema: Schema, MaxBytes: MaxBytes}
+var kind = document.Kind{Noun: "site file", Schema: Schema, MaxBytes: MaxBytes, Misplaced: "does not belong here"}
 
 // FHIR is what the site tells the decoder.
 func (s *Site) FHIR() fhir.Site {

@@ -31,19 +31,15 @@ func TestBadFiles(t *testing.T) {
 			if s != nil || !errors.As(err, &errs) || len(errs) == 0 {
 				t.Fatalf("got %v and %v, want errors", s, err)
 			}
-			var b strings.Builder
 			for _, e := range errs {
-				b.WriteString(e.Error() + "\n")
-				if e.Excerpt != "" {
-					b.WriteString(e.Excerpt + "\n")
-				}
 				if e.Line == 0 {
 					t.Errorf("%v has no place", e)
 				}
 			}
-			golden := strings.TrimSuffix(file, ".yaml") + ".want"
+			got := errs.Report()
+			golden := strings.TrimSuffix(file, ".yaml") + ".txt"
 			if *update {
-				if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -51,8 +47,8 @@ func TestBadFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if b.String() != string(want) {
-				t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+			if got != string(want) {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 		})
 	}

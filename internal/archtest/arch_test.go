@@ -57,12 +57,12 @@ var folders = []struct {
 	{"rules/aggregate", true, []string{module + "rules", "gonum.org/v1/gonum/stat/distuv"}, "a panel is a function of the patients' contributions"},
 	{
 		"fhir", false,
-		[]string{module + "rules/timeline", module + "rules/decimal", module + "rules/unit", module + "fhir/r4json", "github.com/google/fhir/go", "github.com/go-json-experiment/json", "github.com/goccy/go-yaml", "google.golang.org/protobuf"},
+		[]string{module + "rules/timeline", module + "rules/decimal", module + "rules/unit", module + "fhir/r4json", module + "fhir/internal/jsonscan", "github.com/google/fhir/go", "github.com/go-json-experiment/json", "github.com/goccy/go-yaml", "google.golang.org/protobuf"},
 		"fhir turns bytes into facts; it neither judges nor moves them",
 	},
 	{
 		"fhir/r4json", false,
-		[]string{"github.com/google/fhir/go", "google.golang.org/protobuf"},
+		[]string{module + "fhir/internal/jsonscan", "github.com/google/fhir/go", "google.golang.org/protobuf"},
 		"decoding is of use to others: it knows nothing of trials, and no other JSON library",
 	},
 	{
@@ -70,6 +70,7 @@ var folders = []struct {
 		[]string{module + "fhir", module + "rules/document", module + "rules/protocol", module + "rules/unit"},
 		"a site file says how a site speaks FHIR, and is read as a protocol is",
 	},
+	{"fhir/internal/jsonscan", true, []string{"unicode/utf16"}, "finding the end of a token needs nothing"},
 	{"consumers/wire", false, []string{module + "rules", "github.com/nats-io/nats.go"}, "the contract depends on what is published, not on how it is made"},
 	{
 		"consumers", false,

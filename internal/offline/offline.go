@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"runtime"
 	"slices"
@@ -162,7 +163,8 @@ type Result struct {
 // the places of refused ones.
 func (e *Evaluator) At(now time.Time) Result {
 	sites := map[string]*site.Site{}
-	versions := map[string]map[string]bool{}
+	versions := map[string]map[uint64]bool{} // by site: hashes, a tenth of what the names of the versions take
+	seed := maphash.MakeSeed()
 	last := map[string]time.Time{}
 	for i := range e.items {
 		f := e.items[i].fact
@@ -172,11 +174,11 @@ func (e *Evaluator) At(now time.Time) Result {
 		s := sites[f.Site]
 		if s == nil {
 			s = e.site(f.Site)
-			sites[f.Site], versions[f.Site] = s, map[string]bool{}
+			sites[f.Site], versions[f.Site] = s, map[uint64]bool{}
 		}
 		s.Apply(f)
 		if f.State != timeline.Refused {
-			versions[f.Site][f.Ref.String()+"|"+f.Version.ID+"|"+f.Version.Digest] = true
+			versions[f.Site][maphash.Comparable(seed, [4]string{f.Ref.Type, f.Ref.ID, f.Version.ID, f.Version.Digest})] = true
 		}
 		if f.ReceivedAt.After(last[f.Site]) {
 			last[f.Site] = f.ReceivedAt

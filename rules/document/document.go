@@ -53,6 +53,8 @@ type Kind struct {
 	Noun     string // in messages: "protocol", "site file"
 	Schema   []byte // JSON Schema
 	MaxBytes int    // of the largest file that is read
+	// Misplaced is said of a key that the schema allows elsewhere: "does not belong to this schedule".
+	Misplaced string
 }
 
 // File is a file that is being read. It collects what is wrong. Use [Kind.Read].
@@ -74,12 +76,12 @@ func (k *Kind) Read(name string, data []byte) (*File, error) {
 	if len(data) > k.MaxBytes {
 		return nil, f.fail(0, 0, fmt.Sprintf("the file is larger than %d KiB", k.MaxBytes>>10))
 	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	f.data, f.lines = data, strings.Split(string(data), "\n")
-	if line, column, why := tooMuch(data); why != "" {
+	f.data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	f.lines = strings.Split(string(f.data), "\n")
+	if line, column, why := tooMuch(f.data); why != "" {
 		return nil, f.fail(line, column, why)
 	}
-	tree, err := parser.ParseBytes(data, 0)
+	tree, err := parser.ParseBytes(f.data, 0)
 	if err != nil {
 		return nil, f.syntax(err)
 	}
@@ -93,7 +95,7 @@ func (k *Kind) Read(name string, data []byte) (*File, error) {
 			return nil, f.fail(tk.Position.Line, tk.Position.Column, "anchors and aliases are not allowed in a "+k.Noun+": write it out")
 		}
 	}
-	if err := yaml.Unmarshal(data, &f.Doc); err != nil {
+	if err := yaml.Unmarshal(f.data, &f.Doc); err != nil {
 		return nil, f.syntax(err)
 	}
 	f.validate()

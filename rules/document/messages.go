@@ -97,7 +97,7 @@ func (f *File) leaves(ve *jsonschema.ValidationError) {
 			f.add(line, column, fmt.Sprintf("unknown key %s%s", quote(prop), DidYouMean(prop, known)))
 		}
 	case *kind.FalseSchema:
-		report(true, "%q does not belong here", where[len(where)-1])
+		report(true, "%q %s", where[len(where)-1], f.kind.Misplaced)
 	case *kind.Required:
 		report(false, "%s lacks %s", last, strings.Join(k.Missing, ", "))
 	case *kind.Type:
@@ -121,6 +121,8 @@ func (f *File) leaves(ve *jsonschema.ValidationError) {
 			report(false, "%s: %s is no duration: want ISO 8601 such as PT8H, PT30M or P5D (no months, no years)", last, got)
 		case "decimal":
 			report(false, "%s: %s is no decimal number such as \"38.3\"", last, got)
+		case "url":
+			report(false, "%s: %s is no URL such as https://ehr.example.org/fhir", last, got)
 		case "id":
 			report(false, "%s: %s is no id: want small letters, digits and hyphens, such as arm-1", last, got)
 		default:

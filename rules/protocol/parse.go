@@ -25,6 +25,9 @@ var Schema []byte
 // MaxBytes is the size of the largest protocol file that is read.
 const MaxBytes = 256 << 10
 
+// MaxErrors is how many errors of one file are told.
+const MaxErrors = document.MaxErrors
+
 // Error is one thing wrong with a protocol file.
 type Error = document.Error
 
@@ -56,7 +59,7 @@ func Parse(name string, data []byte) (*Protocol, error) {
 	return p, nil
 }
 
-var kind = document.Kind{Noun: "protocol", Schema: Schema, MaxBytes: MaxBytes}
+var kind = document.Kind{Noun: "protocol", Schema: Schema, MaxBytes: MaxBytes, Misplaced: "does not belong to this schedule"}
 
 // file is a protocol that is being read.
 type file struct{ *document.File }
@@ -373,6 +376,14 @@ func CheckNormal(f *document.File, key string, normals []Normal) {
 	}
 }
 
+func armIDs(p *Protocol) []string {
+	var ids []string
+	for _, a := range p.Arms {
+		ids = append(ids, a.ID)
+	}
+	return ids
+}
+
 func analytes() []string {
 	var names []string
 	for _, u := range unit.All() {
@@ -409,12 +420,4 @@ func parseDuration(s string) (time.Duration, error) {
 		}
 	}
 	return total, nil
-}
-
-func armIDs(p *Protocol) []string {
-	var ids []string
-	for _, a := range p.Arms {
-		ids = append(ids, a.ID)
-	}
-	return ids
 }
