@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trialwatch/trialwatch/fhir"
+	"github.com/trialwatch/trialwatch/fhir/sitefile"
 	"github.com/trialwatch/trialwatch/internal/app"
 	"github.com/trialwatch/trialwatch/internal/offline"
 	"github.com/trialwatch/trialwatch/internal/review"
@@ -139,11 +140,11 @@ Markdown for a pull request, or one page of HTML that needs nothing from elsewhe
 }
 
 func newProtocolDiff() *cobra.Command {
-	var events []string
+	var events, siteFiles []string
 	var asOf string
 	var output outputFlag
 	c := &cobra.Command{
-		Use:   "diff [--events FILE]… [--as-of RFC3339] [--output table|json] OLD NEW",
+		Use:   "diff [--events FILE]… [--site FILE]… [--as-of RFC3339] [--output table|json] OLD NEW",
 		Short: "What changes between two protocol files, and what would be found otherwise",
 		Long: `diff compares what two protocol files say, key by key: a window or limit that changed, a term more or less, another arm. Entries belong
 together by their id or term, not by their place; comments, layout and the order of plain lists are no difference. Where the files pin
@@ -168,7 +169,11 @@ Exit status 0 says that the protocols are the same, 1 that they differ (or that 
 				if err != nil {
 					return err
 				}
-				if err := compareFindings(c, d, events, now); err != nil {
+				sites, err := loadSites(c.ErrOrStderr(), siteFiles, ps)
+				if err != nil {
+					return err
+				}
+				if err := compareFindings(c, d, events, sites, now); err != nil {
 					return err
 				}
 			}
@@ -186,20 +191,22 @@ Exit status 0 says that the protocols are the same, 1 that they differ (or that 
 		},
 	}
 	c.Flags().StringArrayVar(&events, "events", nil, "file of FHIR resources to evaluate by both protocols, more than one for several files")
+	c.Flags().StringArrayVar(&siteFiles, "site", nil, "site file for the events, more than one for several sites")
 	c.Flags().StringVar(&asOf, "as-of", "", "the evaluating now, RFC 3339 (default: the latest receipt in the events)")
 	output.add(c)
 	return c
 }
 
 // compareFindings evaluates files by both protocols. Each reads them with its own codes.
-func compareFindings(c *cobra.Command, d *review.Difference, files []string, now time.Time) error {
+func compareFindings(c *cobra.Command, d *review.Difference, files []string, sites []*sitefile.Site, now time.Time) error {
 	evaluators := make([]*offline.Evaluator, 2)
 	for i, p := range []*protocol.Protocol{d.Old, d.New} {
-		decoder, err := app.NewDecoder([]*protocol.Protocol{p}, nil)
+		decoder, err := app.NewDecoder([]*protocol.Protocol{p}, nil, sites...)
 		if err != nil {
-			return err
+			return usageError{err}
 		}
 		evaluators[i] = offline.New(decoder, []*protocol.Protocol{p})
+		evaluators[i].Zones = app.Zones(sites)
 		for _, name := range files {
 			if name == "-" {
 				return usageError{errors.New("--events -: the events are read twice, which standard input cannot be")}
