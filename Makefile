@@ -2,7 +2,7 @@
 GOTESTSUM = go run gotest.tools/gotestsum@v1.13.0
 GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: test short build demo bench reliability race fuzz lint cover
+.PHONY: test short build demo bench reliability race fuzz mutants lint cover
 
 test: ## everything: static checks, unit, property, virtual-time and kill tests; what is skipped is named at the end
 	@test -z "$$(gofmt -l cmd consumers deployments fhir internal rules)" || { gofmt -l cmd consumers deployments fhir internal rules; echo "run gofmt -w on these"; exit 1; }
@@ -18,18 +18,23 @@ build: ## a static binary in dist/
 demo:
 	go run ./cmd/trialwatch demo
 
-bench: ## with the ratio to google/fhir's own decoder in the same run
-	go test -run '^$$' -bench . -benchmem ./rules ./fhir ./internal/offline
+bench: ## with the ratio to google/fhir's own decoder in the same run; docs/performance.md reads the output
+	go test -run '^$$' -bench . -benchmem ./rules ./fhir ./fhir/r4json ./internal/offline
 
 reliability: ## the promises, each with its figure and its negative control
 	go test -count=1 -v -run 'Kill|Queue|Restart|Missed|Shuffle|Permutation|External' ./rules ./consumers ./internal/app
 
 race:
-	go test -race -short ./rules/... ./consumers/... ./internal/web ./internal/offline
+	go test -race -short ./fhir/... ./rules/... ./consumers/... ./internal/web ./internal/offline
 
 fuzz: ## a minute for every byte boundary
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime 60s ./fhir
+	go test -run '^$$' -fuzz FuzzDifferential -fuzztime 60s ./fhir/r4json
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./rules/protocol
+
+MUTANTS = 1000000
+mutants: ## a million nearly valid resources: what r4json decodes, google/fhir decodes alike
+	TRIALWATCH_MUTANTS=$(MUTANTS) go test -count=1 -v -timeout 60m -run 'MutantsAgree|CorporaAgree|Canary' ./fhir/r4json
 
 lint:
 	$(GOLANGCI) run
