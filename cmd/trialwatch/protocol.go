@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -221,18 +223,28 @@ func compareFindings(c *cobra.Command, d *review.Difference, files []string, now
 
 func newProtocolTest() *cobra.Command {
 	var update bool
+	var run string
 	c := &cobra.Command{
-		Use:   "test DIR…",
+		Use:   "test [--run REGEXP] [--update] DIR…",
 		Short: "Run the clinical scenarios of a protocol",
 		Long: `test runs every DIR/scenarios/*.txtar against DIR/protocol.yaml: what is sent step by step, what must be told, and what must stand at
-the end. Each story is also played in shuffled order and with repetitions, and must come out the same. --update rewrites what is
-wanted with what was said: read the difference before you keep it.`,
-		Example: `  trialwatch protocol test deployments/protocols/til-il2`,
-		Args:    cobra.MinimumNArgs(1),
+the end. Each story is also played in shuffled order and with repetitions, and must come out the same.
+
+Of a story that no longer holds it says which alert was wanted and not said, said and not wanted, or said otherwise and in what, and shows
+what was known of the patient around that time. --update rewrites what is wanted with what was said: read the difference before you keep it.
+
+Exit status 0 says that every story holds, 1 that one does not or that something could not be read, 2 a wrong command line.`,
+		Example: `  trialwatch protocol test deployments/protocols/til-il2
+  trialwatch protocol test --run 's1[34]-' deployments/protocols/til-il2`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			only, err := regexp.Compile(run)
+			if err != nil {
+				return usageError{fmt.Errorf("--run: %w", err)}
+			}
 			failed := 0
 			for _, dir := range args {
-				n, err := testProtocol(c, dir, update)
+				n, err := testProtocol(c, dir, only, update)
 				if err != nil {
 					return err
 				}
@@ -245,11 +257,12 @@ wanted with what was said: read the difference before you keep it.`,
 		},
 	}
 	c.Flags().BoolVar(&update, "update", false, "rewrite what is wanted with what was said")
+	c.Flags().StringVar(&run, "run", "", "only the stories whose name matches this regular expression")
 	return c
 }
 
 // testProtocol runs the scenarios of one directory and returns how many failed.
-func testProtocol(c *cobra.Command, dir string, update bool) (failed int, err error) {
+func testProtocol(c *cobra.Command, dir string, only *regexp.Regexp, update bool) (failed int, err error) {
 	file := filepath.Join(dir, "protocol.yaml")
 	_, text, err := readProtocol(file)
 	var errs protocol.Errors
@@ -267,6 +280,10 @@ func testProtocol(c *cobra.Command, dir string, update bool) (failed int, err er
 	if len(names) == 0 {
 		return 0, fmt.Errorf("%s holds no scenarios: want some in %s", dir, filepath.Join(dir, "scenarios", "*.txtar"))
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !only.MatchString(storyName(name)) })
+	if len(names) == 0 {
+		return 0, fmt.Errorf("%s: no scenario is called so: --run %s", dir, only)
+	}
 	r := &scenario.Runner{
 		File: file, Protocol: text,
 		NewDecoder: func(ps []*protocol.Protocol) (*fhir.Decoder, error) { return app.NewDecoder(ps, nil) },
@@ -276,7 +293,7 @@ func testProtocol(c *cobra.Command, dir string, update bool) (failed int, err er
 		if err != nil {
 			problems = []string{err.Error()}
 		}
-		short := strings.TrimSuffix(filepath.Base(name), ".txtar")
+		short := storyName(name)
 		if len(problems) == 0 {
 			fmt.Fprintf(c.OutOrStdout(), "ok    %s\n", short)
 			continue
@@ -287,6 +304,8 @@ func testProtocol(c *cobra.Command, dir string, update bool) (failed int, err er
 	fmt.Fprintf(c.OutOrStdout(), "%d scenarios, %d failed\n", len(names), failed)
 	return failed, nil
 }
+
+func storyName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txtar") }
 
 func testScenario(r *scenario.Runner, name string, update bool) ([]string, error) {
 	data, err := os.ReadFile(name)

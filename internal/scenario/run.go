@@ -90,11 +90,24 @@ func (r *Runner) Run(s *Scenario) (Outcome, error) {
 			got[f.Name] = aggregates(result.Panels)
 		}
 	}
+	shown := false
+	known := func(subject string, at time.Time) []string {
+		if shown {
+			return nil // once is enough: the sections tell one story
+		}
+		shown = true
+		return around(e.Records(subject, now), at, p.Zone)
+	}
 	for _, f := range s.archive.Files {
 		text, asked := got[f.Name]
-		if want := strip(f.Data); asked && want != text {
+		want := strip(f.Data)
+		switch {
+		case !asked || want == text:
+		case strings.HasPrefix(f.Name, sectionAggregates):
 			d := diff.Diff("wanted", []byte(want), "said", []byte(text))
 			out.Failures = append(out.Failures, fmt.Sprintf("section %q differs:\n%s", f.Name, indent(string(d))))
+		default:
+			out.Failures = append(out.Failures, differ(f.Name, want, text, p.Zone, known))
 		}
 	}
 	if why := foldsTo(events, final.Findings); why != "" {

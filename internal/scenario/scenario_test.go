@@ -87,9 +87,14 @@ open S-001 tox.fever, onset 2026-02-19 14:10, grade 1, log, detected 2026-02-19 
 func TestFailuresAreReadable(t *testing.T) {
 	for _, tt := range []struct{ name, old, new, want string }{
 		{"it holds", "", "", ""},
-		{"a wanted alert has another grade", "grade 1, log (", "grade 3, prompt (", `section "want" differs`},
-		{"what was said is shown", "grade 1, log (", "grade 3, prompt (", "+2026-02-19 14:15 opened S-001 tox.fever, onset 2026-02-19 14:10, grade 1, log"},
-		{"what was wanted is shown", "worst 38.6", "worst 39.6", "-    Fever grade 1: worst 39.6 Cel. Review."},
+		{"a wanted alert has another grade", "grade 1, log (", "grade 3, prompt (", `section "want" differs: 1 not as wanted`},
+		{"what was said is shown", "grade 1, log (", "grade 3, prompt (", "said    2026-02-19 14:15 opened S-001 tox.fever, onset 2026-02-19 14:10, grade 1, log"},
+		{"and in what they differ", "grade 1, log (", "grade 3, prompt (", "that is grade 1, log in place of grade 3, prompt"},
+		{"what was wanted is shown", "worst 38.6", "worst 39.6", "wanted  … Fever grade 1: worst 39.6 Cel. Review."},
+		{"an alert that was not told", "opened S-001 tox.fever,", "opened S-001 tox.anemia,", "wanted, and not said:\n    2026-02-19 14:15 opened S-001 tox.anemia"},
+		{"an alert that nobody asked for", "2026-02-19 14:15 opened S-001 tox.fever, onset 2026-02-19 14:10, grade 1, log (Observation/t-1)\n", "", "said, and not wanted:\n    2026-02-19 14:15 opened S-001 tox.fever"},
+		{"told at another time", "2026-02-19 14:15 opened", "2026-02-19 14:20 opened", "that is 2026-02-19 14:15 in place of 2026-02-19 14:20"},
+		{"what was known", "grade 1, log (", "grade 3, prompt (", "      2026-02-19 14:10  temperature 38.6 Cel  Observation/t-1\n    > 2026-02-19 14:15  here"},
 		{"a line is refused", `"resourceType":"Observation"`, `"resourceType":"Observation","nonsense":1`, "feed line 2 was refused"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
