@@ -39,7 +39,7 @@ fuzz: ## a minute for every byte boundary
 	go test -run '^$$' -fuzz FuzzToken -fuzztime 60s ./consumers/wire
 
 MUTANTS = 1000000
-mutants: ## nearly valid resources: what r4json decodes, google/fhir decodes alike
+mutants: ## a million nearly valid resources: what r4json decodes, google/fhir decodes alike
 	TRIALWATCH_MUTANTS=$(MUTANTS) go test -count=1 -v -timeout 60m -run 'MutantsAgree|CorporaAgree|Canary' ./fhir/r4json
 
 lint:

@@ -7,16 +7,16 @@ import (
 )
 
 // beside reads the "_value" of a primitive: its id and extensions. A primitive that has only those is marked by an extension of google/fhir's own, since
-// its proto cannot tell an absent value from an empty one.
-func (d *decoding) beside(b beside, m reflect.Value) bool {
+// its proto cannot tell an absent value from an empty one. valued says that "value" stands in the object too.
+func (d *decoding) beside(b beside, m reflect.Value, valued bool) bool {
 	after, depth := d.at, d.depth
 	d.at, d.depth = b.at, depth+1 // as deep as it stands in the object
-	ok := d.besideElement(b.e, m)
+	ok := d.besideElement(b.e, m, valued)
 	d.at, d.depth = after, depth
 	return ok
 }
 
-func (d *decoding) besideElement(e *element, m reflect.Value) bool {
+func (d *decoding) besideElement(e *element, m reflect.Value, valued bool) bool {
 	if e.choice != nil {
 		wrapper, made, same := e.choice.chosen(m)
 		switch {
@@ -33,6 +33,9 @@ func (d *decoding) besideElement(e *element, m reflect.Value) bool {
 			f.Set(reflect.New(e.goType))
 		}
 		return d.besideValue(e, f.Elem())
+	}
+	if valued && f.Len() == 0 { // [] beside a list: jsonformat takes it or not, as the order of a map will have it
+		return d.giveUp(Extension)
 	}
 	return d.besideAll(e, f)
 }

@@ -191,3 +191,44 @@ func TestEveryTypeAgrees(t *testing.T) {
 		}
 	}
 }
+
+// What mutants have found, and what is known to be read in two ways. Each is given up, for the reason shown.
+func TestGivenUp(t *testing.T) {
+	d, u := newDecoder(t), judge(t)
+	for _, row := range []struct {
+		data string
+		want r4json.Reason
+	}{
+		{`{"resourceType":"Basic","code":{},"text":{"status":"empty","div":""}}`, r4json.Required},             // an empty narrative
+		{`{"resourceType":"Basic","code":{},"meta":{"profile":[],"_profile":[{"id":"x"}]}}`, r4json.Extension}, // taken or not, as a map's order will have it
+		{`{"resourceType":"Basic","code":null}`, r4json.Null},
+		{`{"resourceType":"Basic"}`, r4json.Required},
+		{`{"resourceType":"Basic","Code":{}}`, r4json.UnknownElement},
+		{`{"resourceType":"Basic","code":{},"\u0063ode":{}}`, r4json.UnknownElement},
+		{`{"resourceType":"Basic","code":{},"code":{}}`, r4json.Duplicate},
+		{`{"resourceType":"Basic","resourceType":"Basic","code":{}}`, r4json.Duplicate},
+		{`{"resourceType":"Thing"}`, r4json.ResourceType},
+		{`{"code":{}}`, r4json.ResourceType},
+		{`{"resourceType":"Basic","code":{"text":1}}`, r4json.Shape},
+		{`{"resourceType":"Basic","code":{"text":"\u0000"}}`, r4json.Text},
+		{`{"resourceType":"Basic","code":{"text":"\ud800"}}`, r4json.Text},
+		{"{\"resourceType\":\"Basic\",\"code\":{\"text\":\"\xff\"}}", r4json.Text},
+		{"\xef\xbb\xbf" + `{"resourceType":"Basic","code":{}}`, r4json.Syntax},
+		{`{"resourceType":"Basic","code":{}} {}`, r4json.Syntax},
+		{"{\"resourceType\":\"Basic\",\"code\":{}}\x00", r4json.Syntax},
+		{`{"resourceType":"Basic","code":{},"subject":{"reference":"Sequence/1"}}`, r4json.Reference}, // a type of STU3
+		{`{"resourceType":"ResearchSubject","status":"on-study","study":{"reference":"Patient/1"},"individual":{}}`, r4json.Reference},
+		{`{"resourceType":"Basic","code":{},"created":"2026-02-29"}`, r4json.Value},
+		{`{"resourceType":"Basic","code":{},"id":"a_b"}`, r4json.Value},
+		{`{"resourceType":"Patient","gender":"FEMALE"}`, r4json.Value}, // jsonformat takes it
+		{`{"resourceType":"Binary","contentType":"a/b","data":"QU JD"}`, r4json.Value},
+		{`{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2026"}`, r4json.Choice},
+		{`{"resourceType":"Patient","deceasedBoolean":true,"_deceasedDateTime":{"id":"x"}}`, r4json.Choice},
+		{`{"resourceType":"Basic","code":{"extension":[{"url":"u","valueDecimal":1e400}]}}`, r4json.Value},
+		{`{"resourceType":"Basic","code":` + strings.Repeat(`{"extension":[`, 40) + strings.Repeat(`]}`, 40) + `}`, r4json.TooDeep},
+	} {
+		if reason, err := differ(d, u, []byte(row.data)); err != nil || reason != row.want {
+			t.Errorf("%.100s: %s, want %s; %v", row.data, reason, row.want, err)
+		}
+	}
+}

@@ -55,6 +55,9 @@ func CheckPlans() (messages int, problems []string) {
 				problems = append(problems, fmt.Sprintf("%s.%s: a repeated choice", p.goType, name))
 			}
 			visit(e.plan)
+			if e.kind.primitive() && e.kind != kindXhtml && requiresValue(e.goType) {
+				problems = append(problems, fmt.Sprintf("%s.%s: a primitive without a value is refused", p.goType, name))
+			}
 		}
 	}
 	for _, a := range resourceTypes() {
@@ -63,11 +66,15 @@ func CheckPlans() (messages int, problems []string) {
 	return len(seen), problems
 }
 
-// FreshPlans drops all plans, so that a benchmark can make them.
-func FreshPlans() {
-	plans.Lock()
-	defer plans.Unlock()
-	plans.of = map[reflect.Type]*plan{}
+// requiresValue reports whether a field that is no message is required of a message.
+func requiresValue(t reflect.Type) bool {
+	fields := descriptorOf(t).Fields()
+	for i := range fields.Len() {
+		if f := fields.Get(i); f.Message() == nil && isRequired(f) {
+			return true
+		}
+	}
+	return false
 }
 
 // Pattern reports whether a string matches what is asked of a type: "id", "code", "oid", "uuid" or "uri".

@@ -62,7 +62,7 @@ func (d *decoding) object(p *plan, m reflect.Value) bool {
 		return false
 	}
 	for _, b := range later {
-		if !d.beside(b, m) {
+		if !d.beside(b, m, seen&(1<<b.e.slot) != 0) {
 			return false
 		}
 	}

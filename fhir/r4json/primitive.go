@@ -57,7 +57,10 @@ func (d *decoding) stringLike(e *element, m reflect.Value) bool {
 		return e.put(m, reflect.ValueOf(&dtpb.String{Value: s}))
 	case kindMarkdown:
 		return e.put(m, reflect.ValueOf(&dtpb.Markdown{Value: s}))
-	case kindXhtml:
+	case kindXhtml: // the only primitive of which jsonformat requires a value
+		if s == "" {
+			return d.giveUp(Required)
+		}
 		return e.put(m, reflect.ValueOf(&dtpb.Xhtml{Value: s}))
 	case kindURI:
 		return d.sure(validURI(s)) && e.put(m, reflect.ValueOf(&dtpb.Uri{Value: s}))
