@@ -18,7 +18,7 @@ func newExplain() *cobra.Command {
 	var files, siteFiles []string
 	var output outputFlag
 	c := &cobra.Command{
-		Use:   "explain --subject S [--protocol FILE]… [--site FILE]… [--as-of RFC3339] [--output table|json] [FILE…|-]",
+		Use:   "explain --subject S [--protocol FILE]… [--site-file FILE]… [--as-of RFC3339] [--output table|json] [FILE…|-]",
 		Short: "Prove everything that is found of one patient",
 		Long: `explain reads files of FHIR resources as evaluate does and shows, for one patient, how what is found came about: the enrolment, the arm, day 0 and
 the baselines that are used; the doses that were expected, when each was in time and what filled it; and each finding with its proof: the
@@ -86,7 +86,7 @@ nobody of that name is enrolled.`,
 	}
 	c.Flags().StringVar(&subject, "subject", "", "the subject, as findings name it")
 	c.Flags().StringArrayVar(&files, "protocol", nil, "protocol file, more than one for several studies (default: the shipped trial)")
-	c.Flags().StringArrayVar(&siteFiles, "site", nil, "site file, more than one for several sites")
+	c.Flags().StringArrayVar(&siteFiles, "site-file", nil, "site file: zone, base URLs, identifiers, codes, units and limits of normal of one site (repeatable)")
 	c.Flags().StringVar(&asOf, "as-of", "", "the evaluating now, RFC 3339 (default: the latest receipt in the input)")
 	output.add(c)
 	return c

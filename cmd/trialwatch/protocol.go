@@ -144,7 +144,7 @@ func newProtocolDiff() *cobra.Command {
 	var asOf string
 	var output outputFlag
 	c := &cobra.Command{
-		Use:   "diff [--events FILE]… [--site FILE]… [--as-of RFC3339] [--output table|json] OLD NEW",
+		Use:   "diff [--events FILE]… [--site-file FILE]… [--as-of RFC3339] [--output table|json] OLD NEW",
 		Short: "What changes between two protocol files, and what would be found otherwise",
 		Long: `diff compares what two protocol files say, key by key: a window or limit that changed, a term more or less, another arm. Entries belong
 together by their id or term, not by their place; comments, layout and the order of plain lists are no difference. Where the files pin
@@ -191,7 +191,7 @@ Exit status 0 says that the protocols are the same, 1 that they differ (or that 
 		},
 	}
 	c.Flags().StringArrayVar(&events, "events", nil, "file of FHIR resources to evaluate by both protocols, more than one for several files")
-	c.Flags().StringArrayVar(&siteFiles, "site", nil, "site file for the events, more than one for several sites")
+	c.Flags().StringArrayVar(&siteFiles, "site-file", nil, "site file for the events (repeatable)")
 	c.Flags().StringVar(&asOf, "as-of", "", "the evaluating now, RFC 3339 (default: the latest receipt in the events)")
 	output.add(c)
 	return c
