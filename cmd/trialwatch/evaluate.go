@@ -28,7 +28,7 @@ lines do not matter. Exit status 1 says that some lines were refused; the others
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, done := context.WithCancel(c.Context())
 			defer done()
-			go boundMemory(ctx, batchFloor, batchEvery)
+			go batchMemory.bound(ctx)
 			ps, err := loadProtocols(c.ErrOrStderr(), files)
 			if err != nil {
 				return err

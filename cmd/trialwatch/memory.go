@@ -8,31 +8,35 @@ import (
 	"time"
 )
 
-// Limits of the Go runtime's memory. The collector lets the heap grow to twice what lives before it collects; a system that may share a machine
-// with an EHR's interface engine should not.
-const (
-	serveFloor  = 128 << 20
-	serveEvery  = 2 * time.Second
-	memorySpare = 16 << 20 // above what lives, besides a sixth of it, so that a large trial does not spend its time collecting
+// memory says how far the soft limit of the Go runtime's memory stays above what lives. The collector lets the heap grow to twice what lives before it
+// collects; a system that may share a machine with an EHR's interface engine should not.
+type memory struct {
+	floor int64 // bytes, below which the limit does not go
+	spare int64 // bytes above what lives, besides
+	share int64 // the percentage of what lives that a large trial needs so as not to spend its time collecting
+	every time.Duration
+}
 
-	// A batch job keeps nearly all that it reads: it starts with less, and what lives grows fast.
-	batchFloor = 104 << 20
-	batchEvery = 20 * time.Millisecond
+var (
+	serveMemory = memory{floor: 128 << 20, spare: 16 << 20, share: 17, every: 2 * time.Second}
+	// A batch job keeps nearly all that it reads: what lives starts small and grows fast.
+	batchMemory = memory{floor: 104 << 20, share: 50, every: 20 * time.Millisecond}
 )
 
-// boundMemory keeps the soft memory limit a little above what lives, but not below a floor, until ctx ends. GOMEMLIMIT, where it is set, goes first.
-func boundMemory(ctx context.Context, floor int64, every time.Duration) {
+// bound keeps the limit where it should be, until ctx ends. GOMEMLIMIT, where it is set, goes first.
+func (m memory) bound(ctx context.Context) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	for {
-		metrics.Read(live)
-		debug.SetMemoryLimit(max(floor, int64(live[0].Value.Uint64())*7/6+memorySpare))
+		metrics.Read(sample)
+		live := int64(sample[0].Value.Uint64())
+		debug.SetMemoryLimit(max(m.floor, live+live/100*m.share+m.spare))
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(every):
+		case <-time.After(m.every):
 		}
 	}
 }

@@ -82,7 +82,7 @@ the nats client. EHR systems publish FHIR R4 resources to fhir.<site>.<ResourceT
 					*s.to = s.is
 				}
 			}
-			go boundMemory(c.Context(), serveFloor, serveEvery)
+			go serveMemory.bound(c.Context())
 			caughtUp := time.Now()
 			o.CaughtUp = func() { log.Info().Dur("after", time.Since(caughtUp)).Msg("ready: timers run") }
 			a, err := app.New(o)

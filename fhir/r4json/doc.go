@@ -8,8 +8,8 @@
 // pass over the bytes with a scanner of our own (scan.go) fills the structs through reflect, without unsafe.
 //
 // What is given up on purpose, though jsonformat accepts it: names in another case ("Status") and with escapes, one name twice, codes in another
-// spelling than their own ("FINAL"), base64 with blanks, numbers with an exponent of three digits, nesting deeper
-// than 64, more than one megabyte in one string. A reader who wants these refused can count on finding them under their reason.
+// spelling than their own ("FINAL"), base64 with blanks, numbers with an exponent of three digits, nesting deeper than 64, more than one megabyte in
+// one string, and contained resources that would not be valid by themselves.
 //
 // Decoded strings are copies: a message that is kept does not keep its document.
 package r4json
