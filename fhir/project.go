@@ -33,7 +33,8 @@ func (d *Decoder) parseProjection(h *head) (*bundlepb.ContainedResource, *proble
 	}
 	room := buffers.Get().(*[]byte)
 	defer buffers.Put(room)
-	b := append((*room)[:0], `{"resourceType":"`...)
+	b := (*room)[:0]
+	b = append(b, `{"resourceType":"`...)
 	b = append(append(b, h.ref.Type...), '"')
 	for _, name := range parsed[h.ref.Type] {
 		value := h.doc.get(name)

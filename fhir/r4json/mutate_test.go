@@ -59,9 +59,8 @@ func (p *parser) value() *node {
 }
 
 func (p *parser) token() string {
-	start := p.at
 	if p.next() == '"' {
-		start = p.at
+		start := p.at
 		for p.at++; p.data[p.at] != '"'; p.at++ {
 			if p.data[p.at] == '\\' {
 				p.at++
@@ -70,7 +69,8 @@ func (p *parser) token() string {
 		p.at++
 		return string(p.data[start:p.at])
 	}
-	for start = p.at; p.at < len(p.data) && strings.IndexByte(" \t\r\n,:]}", p.data[p.at]) < 0; p.at++ {
+	start := p.at
+	for ; p.at < len(p.data) && strings.IndexByte(" \t\r\n,:]}", p.data[p.at]) < 0; p.at++ {
 	}
 	return string(p.data[start:p.at])
 }
