@@ -181,7 +181,7 @@ func TestUnitsOfTheFeedsPage(t *testing.T) {
 			if got := strings.HasSuffix(row[1], ", or none"); got != f.Bare {
 				t.Errorf("docs/feeds.md says that %s needs no unit: %v, the code %v", name, got, f.Bare)
 			}
-			for _, part := range strings.Split(row[1], ";") {
+			for part := range strings.SplitSeq(row[1], ";") {
 				want := unit.Scaled(1, 1)
 				factor, _, scaled := strings.Cut(part, ":")
 				if rest, ok := strings.CutPrefix(strings.TrimSpace(factor), "× "); scaled && ok {

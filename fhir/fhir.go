@@ -167,11 +167,12 @@ func (d *Decoder) at(s *Site) (*Decoder, error) {
 }
 
 // family is the units of an analyte as this site writes them.
-func (d *Decoder) family(analyte string) (*unit.Family, bool) {
+func (d *Decoder) family(analyte string) *unit.Family {
 	if f := d.families[analyte]; f != nil {
-		return f, true
+		return f
 	}
-	return unit.Of(analyte)
+	f, _ := unit.Of(analyte)
+	return f
 }
 
 func newDecoder(cfg Config) (*Decoder, error) {

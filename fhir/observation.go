@@ -109,7 +109,7 @@ type reading struct {
 // result reads one value. Whatever is wrong with it becomes its Problem: the result keeps its place on the timeline and supersedes older versions.
 func (d *Decoder) result(m measurand, v *reading) timeline.Result {
 	r := timeline.Result{Analyte: m.analyte}
-	fam, _ := d.family(m.analyte)
+	fam := d.family(m.analyte)
 	text, code, words := v.quantity.GetValue().GetValue(), v.quantity.GetCode().GetValue(), v.quantity.GetUnit().GetValue()
 	switch {
 	case v.integer != nil && fam.Bare: // a score needs no quantity
@@ -129,7 +129,7 @@ func (d *Decoder) result(m measurand, v *reading) timeline.Result {
 	}
 	u, sent, p := lookUnit(fam.Find, code, words)
 	if p != nil && fam.Sibling != "" {
-		other, _ := d.family(fam.Sibling)
+		other := d.family(fam.Sibling)
 		if su, ssent, sp := lookUnit(other.Find, code, words); sp == nil {
 			// The code says one of mass and moles and the unit the other. Laboratories keep a code when they change the unit, so the unit is believed.
 			if !m.either {

@@ -30,10 +30,10 @@ func unresolvedMedications(c *Case) {
 			f.Evidence = append(f.Evidence, factEvidence(d, "dose", d.Dose.Status+" of "+d.Dose.Medication))
 		}
 	}
-	switch {
-	case n == 0:
+	switch n {
+	case 0:
 		return
-	case n == 1:
+	case 1:
 		f.Message = "An administration refers to a Medication that was not sent or was taken back"
 	default:
 		f.Message = fmt.Sprintf("%d administrations refer to Medications that were not sent or were taken back", n)

@@ -47,7 +47,9 @@ func TestUnresolvedMedications(t *testing.T) {
 		},
 		{"the protocol waits for two hours", func(c *chart) { c.waiting("m", "completed", "d1 08:00") }, []string{"medicationWait: PT24H", "medicationWait: PT2H"}, "d1 10:04", "", "d1 10:05"},
 		{
-			"the protocol waits for two hours, and they are over", func(c *chart) { c.waiting("m", "completed", "d1 08:00") }, []string{"medicationWait: PT24H", "medicationWait: PT2H"}, "d1 10:05",
+			"the protocol waits for two hours, and they are over", func(c *chart) { c.waiting("m", "completed", "d1 08:00") },
+			[]string{"medicationWait: PT24H", "medicationWait: PT2H"},
+			"d1 10:05",
 			"02-17T08:00 02-17T10:05 [completed of Medication/x] An administration refers to a Medication that was not sent or was taken back: what was given is not known, and it counts as no dose. Review.", "",
 		},
 		{

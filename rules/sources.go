@@ -391,8 +391,8 @@ func charting(charted []timeline.Point, window time.Duration) (sum ctcae.Bounds,
 	from := end.Add(-window)
 	inside, chain := decimal.Int(0), decimal.Int(0)
 	next := end
-	for i := len(charted) - 1; i >= 0; i-- {
-		p := charted[i]
+	for _, p := range slices.Backward(charted) {
+
 		if !p.Fact.End.Equal(next) {
 			if p.Fact.End.After(next) {
 				continue // it overlaps one that was counted

@@ -527,9 +527,10 @@ func join(list []string) string {
 	case 1:
 		return list[0]
 	}
-	text := list[0]
+	var text strings.Builder
+	text.WriteString(list[0])
 	for _, s := range list[1 : len(list)-1] {
-		text += ", " + s
+		text.WriteString(", " + s)
 	}
-	return text + " and " + list[len(list)-1]
+	return text.String() + " and " + list[len(list)-1]
 }

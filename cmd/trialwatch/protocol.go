@@ -272,8 +272,7 @@ Exit status 0 says that every story holds, 1 that one does not or that something
 func testProtocol(c *cobra.Command, dir string, only *regexp.Regexp, update bool) (failed int, err error) {
 	file := filepath.Join(dir, "protocol.yaml")
 	_, text, err := readProtocol(file)
-	var errs protocol.Errors
-	if errors.As(err, &errs) {
+	if errs, ok := errors.AsType[protocol.Errors](err); ok {
 		fmt.Fprint(c.ErrOrStderr(), errs.Report())
 		return 0, errReported
 	}

@@ -71,7 +71,7 @@ func TestBoundaries(t *testing.T) {
 	var wants [][]string
 	covered := map[string]bool{}
 	for _, r := range rows {
-		for _, v := range strings.Fields(r[1]) {
+		for v := range strings.FieldsSeq(r[1]) {
 			input = append(input, []string{v, r[0], "", r[2], r[3], r[4], r[5], r[6], r[7], r[8]})
 			wants = append(wants, []string{r[9], r[10], r[11]})
 			covered[v+" "+r[0]] = true
@@ -384,7 +384,7 @@ func BenchmarkRun(b *testing.B) {
 		r.ReuseRecord = true
 		for {
 			record, err := r.Read()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				w.Flush()
 				return w.Error()
 			}

@@ -48,8 +48,12 @@ func TestCompare(t *testing.T) {
 			"changes status resolved → open", "end 2026-02-19 08:00 → none", "vanishes",
 		}, 0},
 		{
-			"a term by another name", fs{finding("tox.platelet-count-decreased", "1", 6, 4), finding("tox.fever", "1", 6, 1)}, fs{finding("tox.thrombocytopenia", "1", 6, 3), finding("tox.fever", "1", 6, 1)},
-			map[string]string{"tox.platelet-count-decreased": "tox.thrombocytopenia"}, []string{"changes grade 4 → 3"}, 1,
+			"a term by another name",
+			fs{finding("tox.platelet-count-decreased", "1", 6, 4), finding("tox.fever", "1", 6, 1)},
+			fs{finding("tox.thrombocytopenia", "1", 6, 3), finding("tox.fever", "1", 6, 1)},
+			map[string]string{"tox.platelet-count-decreased": "tox.thrombocytopenia"},
+			[]string{"changes grade 4 → 3"},
+			1,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -214,10 +214,12 @@ var ruleTexts = []ruleText{
 		return strings.Join(parts, "; "), ""
 	}, fixed("cited with each")},
 	{"data.unit-missing", "a value without a unit that is known for it: not used", "", always("the units of each analyte"), fixed("docs/feeds.md")},
-	{"data.implausible", "a value beyond what is believed, or a clinical time after its receipt: not used; a code and a unit that contradict each other: used, for review", "",
+	{
+		"data.implausible", "a value beyond what is believed, or a clinical time after its receipt: not used; a code and a unit that contradict each other: used, for review", "",
 		func(p *protocol.Protocol) (string, string) {
 			return "further than " + span(p.FutureTolerance) + " after receipt", ""
-		}, fixed("design default")},
+		}, fixed("design default"),
+	},
 	{"data.ungradable", "a result of a monitored term that has no grade and may hide one; doses by weight of a patient without a weight; administrations whose Medication has not come", "", func(p *protocol.Protocol) (string, string) {
 		return plural(len(p.Normal), "limit of normal of the site", "limits of normal of the site") + "; Medications " + span(p.MedicationWait) + " after receipt", ""
 	}, fixed("design default")},

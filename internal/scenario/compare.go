@@ -177,7 +177,7 @@ func otherParts(want, got string) string {
 				parts = append(parts, before)
 			}
 		}
-		for _, p := range strings.Split(rest, ",") {
+		for p := range strings.SplitSeq(rest, ",") {
 			parts = append(parts, strings.TrimSpace(p))
 		}
 		if reason != "" {

@@ -393,8 +393,10 @@ func (v *studyView) exposure(p aggregateBody) {
 			word string
 			of   func(aggregate.Total) int
 		}{
-			{"given", func(t aggregate.Total) int { return t.Given }}, {"held", func(t aggregate.Total) int { return t.Held }},
-			{"refused", func(t aggregate.Total) int { return t.Refused }}, {"missed", func(t aggregate.Total) int { return t.Missed }},
+			{"given", func(t aggregate.Total) int { return t.Given }},
+			{"held", func(t aggregate.Total) int { return t.Held }},
+			{"refused", func(t aggregate.Total) int { return t.Refused }},
+			{"missed", func(t aggregate.Total) int { return t.Missed }},
 		} {
 			if outcome.of(all.Total) == 0 {
 				continue

@@ -358,7 +358,7 @@ func TestAgreesWithTheReference(t *testing.T) {
 					for _, value := range r.probes(lln, uln, baseline) {
 						w := row{value: value, lln: limits[0], uln: limits[1], baseline: base[0], flag: base[1], change: change}
 						rows++
-						g := l.Grade(ptr(w.input(factor)))
+						g := l.Grade(new(w.input(factor)))
 						got := ""
 						if !g.Ungradable {
 							got = strconv.Itoa(g.Worst)
@@ -433,13 +433,11 @@ func number(s string) float64 {
 	return v
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // around finds limits of normal that lie beyond the numbers of a criterion.
 func around(r reference) [2]float64 {
 	lo, hi := math.Inf(1), 0.0
 	for _, b := range r.Branches {
-		for _, f := range strings.Fields(b.When) {
+		for f := range strings.FieldsSeq(b.When) {
 			if v, err := strconv.ParseFloat(f, 64); err == nil && v > 0 {
 				lo, hi = min(lo, v), max(hi, v)
 			}

@@ -195,7 +195,7 @@ func (k *Kind) properties(schemaURL string) []string {
 		return nil
 	}
 	_, pointer, _ := strings.Cut(schemaURL, "#")
-	for _, step := range strings.Split(strings.Trim(pointer, "/"), "/") {
+	for step := range strings.SplitSeq(strings.Trim(pointer, "/"), "/") {
 		switch n := node.(type) {
 		case map[string]any:
 			if step != "" {

@@ -23,7 +23,7 @@ func tooMuch(data []byte) (line, column int, why string) {
 		data = rest
 		parts++
 		run := 0
-		for _, word := range strings.Fields(string(row[:min(len(row), 4*maxRun)])) {
+		for word := range strings.FieldsSeq(string(row[:min(len(row), 4*maxRun)])) {
 			if word != "-" && word != "?" {
 				break
 			}

@@ -49,7 +49,7 @@ func (d *differ) compare(path string, a, b reflect.Value) {
 	case isLeaf(a):
 		if x, y := inline(a), inline(b); x != y {
 			// A text or a duration that is not there is empty; a day or a number may be 0.
-			_, absent := a.Interface().(Duration)
+			_, absent := reflect.TypeAssert[Duration](a)
 			absent = absent || a.Kind() == reflect.String
 			switch {
 			case absent && a.IsZero():

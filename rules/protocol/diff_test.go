@@ -52,7 +52,8 @@ func TestDiff(t *testing.T) {
 		{"an alias", []string{"aliases: [A, HD]", "aliases: [HD, A1]"}, changes{{"arms[arm-a].aliases", protocol.Removed, "A", ""}, {"arms[arm-a].aliases", protocol.Added, "", "A1"}}},
 		{"an urgency", []string{"afterOffStudy", "urgency: { tox.fever: urgent }\nafterOffStudy"}, changes{{"urgency[tox.fever]", protocol.Added, "", "urgent"}}},
 		{
-			"the order of terms", []string{"  - { term: fever, episodeGap: PT24H }\n", "", "normal:\n", "  - { term: fever, episodeGap: PT24H }\nnormal:\n"},
+			"the order of terms",
+			[]string{"  - { term: fever, episodeGap: PT24H }\n", "", "normal:\n", "  - { term: fever, episodeGap: PT24H }\nnormal:\n"},
 			changes{{"toxicity", protocol.Reordered, "neutrophil-count-decreased, fever, hypotension", "neutrophil-count-decreased, hypotension, fever"}},
 		},
 		{"a first day of 0", []string{"firstDay: 1", "firstDay: 0"}, changes{{"regimens[arm-b/il2].firstDay", protocol.Changed, "1", "0"}}},
@@ -77,8 +78,10 @@ func TestDiffCriteria(t *testing.T) {
 		}},
 		{Term: "CPK increased"},
 		{Term: "Neutrophil count decreased", NewTerm: "Neutrophil count decreased", Limits: limits{
-			{Analyte: "neutrophils", Grade: 1, Old: "< LLN", New: "< 1.5"}, {Analyte: "neutrophils", Grade: 2, Old: "< 1.5", New: "< 1.0"},
-			{Analyte: "neutrophils", Grade: 3, Old: "< 1.0", New: "< 0.5"}, {Analyte: "neutrophils", Grade: 4, Old: "< 0.5", New: "< 0.1"},
+			{Analyte: "neutrophils", Grade: 1, Old: "< LLN", New: "< 1.5"},
+			{Analyte: "neutrophils", Grade: 2, Old: "< 1.5", New: "< 1.0"},
+			{Analyte: "neutrophils", Grade: 3, Old: "< 1.0", New: "< 0.5"},
+			{Analyte: "neutrophils", Grade: 4, Old: "< 0.5", New: "< 0.1"},
 		}},
 	}
 	if d := cmp.Diff(want, protocol.DiffCriteria(old, repinned)); d != "" {

@@ -130,7 +130,7 @@ func index(list []*Family) map[string]*Family {
 func single(analyte, low, top string, t table) []*Family {
 	f := &Family{Analyte: analyte, Low: decimal.Must(low), Top: decimal.Must(top), units: map[string]Unit{}}
 	for _, r := range t {
-		for _, s := range strings.Fields(r.spellings) {
+		for s := range strings.FieldsSeq(r.spellings) {
 			f.spellings = append(f.spellings, s)
 			f.units[Spelling(s)] = r.unit
 		}
