@@ -3,19 +3,17 @@ package main
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/trialwatch/trialwatch/internal/app"
 	"github.com/trialwatch/trialwatch/internal/offline"
 	"github.com/trialwatch/trialwatch/internal/review"
 )
 
 func newExplain() *cobra.Command {
-	var subject, asOf string
-	var files, siteFiles []string
+	var subject string
+	var feed feedFlags
 	var output outputFlag
 	c := &cobra.Command{
 		Use:   "explain --subject S [--protocol FILE]… [--site-file FILE]… [--as-of RFC3339] [--output table|json] [FILE…|-]",
@@ -29,38 +27,12 @@ nobody of that name is enrolled.`,
 		Example: `  trialwatch explain --subject S-001 enrolments.ndjson events.ndjson
   trialwatch explain --subject S-001 --as-of 2026-02-19T14:15:00-06:00 --output json feed.ndjson | jq .findings`,
 		RunE: func(c *cobra.Command, args []string) error {
-			debug.SetGCPercent(400) // a batch job
 			if subject == "" {
 				return usageError{errors.New("explain: --subject: whom?")}
 			}
-			ps, err := loadProtocols(c.ErrOrStderr(), files)
+			e, now, err := feed.read(c, args)
 			if err != nil {
 				return err
-			}
-			sites, err := loadSites(c.ErrOrStderr(), siteFiles, ps)
-			if err != nil {
-				return err
-			}
-			now, err := parseAsOf(asOf)
-			if err != nil {
-				return err
-			}
-			decoder, err := app.NewDecoder(ps, nil, sites...)
-			if err != nil {
-				return usageError{err}
-			}
-			e := offline.New(decoder, ps)
-			e.Zones = app.Zones(sites)
-			if len(args) == 0 {
-				args = []string{"-"}
-			}
-			for _, name := range args {
-				if err := readInto(c, e, name); err != nil {
-					return err
-				}
-			}
-			if now.IsZero() {
-				now = e.Latest()
 			}
 			found, subjects := e.Explain(subject, now)
 			if len(found) == 0 {
@@ -85,9 +57,7 @@ nobody of that name is enrolled.`,
 		},
 	}
 	c.Flags().StringVar(&subject, "subject", "", "the subject, as findings name it")
-	c.Flags().StringArrayVar(&files, "protocol", nil, "protocol file, more than one for several studies (default: the shipped trial)")
-	c.Flags().StringArrayVar(&siteFiles, "site-file", nil, "site file: zone, base URLs, identifiers, codes, units and limits of normal of one site (repeatable)")
-	c.Flags().StringVar(&asOf, "as-of", "", "the evaluating now, RFC 3339 (default: the latest receipt in the input)")
+	feed.add(c)
 	output.add(c)
 	return c
 }

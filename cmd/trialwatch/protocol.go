@@ -165,6 +165,7 @@ Exit status 0 says that the protocols are the same, 1 that they differ (or that 
 			}
 			d := review.Differ(ps[0], ps[1])
 			if len(events) > 0 {
+				go batchMemory.bound(c.Context())
 				now, err := parseAsOf(asOf)
 				if err != nil {
 					return err
@@ -199,22 +200,16 @@ Exit status 0 says that the protocols are the same, 1 that they differ (or that 
 
 // compareFindings evaluates files by both protocols. Each reads them with its own codes.
 func compareFindings(c *cobra.Command, d *review.Difference, files []string, sites []*sitefile.Site, now time.Time) error {
+	if slices.Contains(files, "-") {
+		return usageError{errors.New("--events -: the events are read twice, which standard input cannot be")}
+	}
 	evaluators := make([]*offline.Evaluator, 2)
 	for i, p := range []*protocol.Protocol{d.Old, d.New} {
-		decoder, err := app.NewDecoder([]*protocol.Protocol{p}, nil, sites...)
+		e, err := readFeed(c, []*protocol.Protocol{p}, sites, files)
 		if err != nil {
-			return usageError{err}
+			return err
 		}
-		evaluators[i] = offline.New(decoder, []*protocol.Protocol{p})
-		evaluators[i].Zones = app.Zones(sites)
-		for _, name := range files {
-			if name == "-" {
-				return usageError{errors.New("--events -: the events are read twice, which standard input cannot be")}
-			}
-			if err := readInto(c, evaluators[i], name); err != nil {
-				return err
-			}
-		}
+		evaluators[i] = e
 	}
 	if now.IsZero() {
 		now = evaluators[0].Latest()

@@ -1,7 +1,5 @@
 package ctcae
 
-import "github.com/trialwatch/trialwatch/rules/decimal"
-
 // Comparison is one step of a criterion as it came out for one measurement: for people who want to see why. [Limits.Grade] does not need it.
 type Comparison struct {
 	Grade int
@@ -52,34 +50,4 @@ func (c *Condition) limitText(in *Input) string {
 		return ""
 	}
 	return limit.String()
-}
-
-// limit is the number with which a condition compares; missing is what it would have to know.
-func (c *Condition) limit(in *Input) (limit decimal.Rounded, missing operands) {
-	limit = c.plus
-	if c.right != 0 {
-		o := in.operand(c.right)
-		if !o.Known {
-			return limit, c.right
-		}
-		limit = o.Number
-		if c.times != (decimal.Rounded{}) {
-			limit = limit.Mul(c.times)
-		}
-		if c.plus != (decimal.Rounded{}) {
-			limit = limit.Add(c.plus)
-		}
-	}
-	return limit, 0
-}
-
-// String is "yes", "no" or "undecided".
-func (a Answer) String() string {
-	switch a {
-	case Yes:
-		return "yes"
-	case No:
-		return "no"
-	}
-	return "undecided"
 }

@@ -150,3 +150,22 @@ func (s *Step) holds(in *Input) (answer Answer, missing operands) {
 	}
 	return answer, 0
 }
+
+// limit is the number with which a condition compares; missing is what it would have to know.
+func (c *Condition) limit(in *Input) (limit decimal.Rounded, missing operands) {
+	limit = c.plus
+	if c.right != 0 {
+		o := in.operand(c.right)
+		if !o.Known {
+			return limit, c.right
+		}
+		limit = o.Number
+		if c.times != (decimal.Rounded{}) {
+			limit = limit.Mul(c.times)
+		}
+		if c.plus != (decimal.Rounded{}) {
+			limit = limit.Add(c.plus)
+		}
+	}
+	return limit, 0
+}

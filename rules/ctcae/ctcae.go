@@ -71,6 +71,17 @@ const (
 	No
 )
 
+// String is "yes", "no" or "undecided".
+func (a Answer) String() string {
+	switch a {
+	case Yes:
+		return "yes"
+	case No:
+		return "no"
+	}
+	return "undecided"
+}
+
 // Below answers whether the value is < limit.
 func (i Interval) Below(limit decimal.Number) Answer {
 	if i.High != nil {
