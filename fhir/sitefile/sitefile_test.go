@@ -2,17 +2,15 @@ package sitefile_test
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/trialwatch/trialwatch/fhir/sitefile"
+	"github.com/trialwatch/trialwatch/internal/golden"
 	"github.com/trialwatch/trialwatch/rules/document"
 )
-
-var update = flag.Bool("update", false, "rewrite what is said of the bad files; review the difference")
 
 // TestBadFiles: testdata holds files named for what is wrong with them, and beside each what is said.
 func TestBadFiles(t *testing.T) {
@@ -36,20 +34,7 @@ func TestBadFiles(t *testing.T) {
 					t.Errorf("%v has no place", e)
 				}
 			}
-			got := errs.Report()
-			golden := strings.TrimSuffix(file, ".yaml") + ".txt"
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("got\n%s\nwant\n%s", got, want)
-			}
+			golden.Equal(t, strings.TrimSuffix(file, ".yaml")+".txt", errs.Report())
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/trialwatch/trialwatch/internal/golden"
 	"github.com/trialwatch/trialwatch/internal/offline/offlinetest"
 	"github.com/trialwatch/trialwatch/internal/review"
 )
@@ -43,7 +44,7 @@ func TestPatients(t *testing.T) {
 			if err := review.Patient(&out, es[0]); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, "patient-"+story+".txt", out.String())
+			golden.Equal(t, "testdata/patient-"+story+".txt", out.String())
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package review_test
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,30 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trialwatch/trialwatch/deployments/protocols"
+	"github.com/trialwatch/trialwatch/internal/golden"
 	"github.com/trialwatch/trialwatch/internal/review"
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files; review the difference")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s (-want +got); go test ./internal/review -update rewrites it\n%s", file, d)
-	}
-}
 
 func parse(t *testing.T, name string) *protocol.Protocol {
 	t.Helper()
@@ -64,8 +45,8 @@ func shipped(t *testing.T) *protocol.Protocol {
 func TestProtocolPages(t *testing.T) {
 	for _, name := range []string{"everything", "least"} {
 		p := parse(t, name+".yaml")
-		golden(t, name+".md", review.ProtocolMarkdown(p))
-		golden(t, name+".html", review.ProtocolHTML(p))
+		golden.Equal(t, "testdata/"+name+".md", review.ProtocolMarkdown(p))
+		golden.Equal(t, "testdata/"+name+".html", review.ProtocolHTML(p))
 		if review.ProtocolHTML(p) != review.ProtocolHTML(parse(t, name+".yaml")) {
 			t.Error("the same protocol gives another page")
 		}

@@ -2,7 +2,6 @@ package protocol_test
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,13 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/trialwatch/trialwatch/internal/golden"
 	"github.com/trialwatch/trialwatch/rules/document"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
-
-var update = flag.Bool("update", false, "rewrite the expected outputs under testdata; review the difference")
 
 // TestBrokenFiles reads every file under testdata, which is named for what is wrong with it, and compares what its author would read.
 func TestBrokenFiles(t *testing.T) {
@@ -49,19 +45,7 @@ func TestBrokenFiles(t *testing.T) {
 					got += n.Report()
 				}
 			}
-			golden := strings.TrimSuffix(file, ".yaml") + ".txt"
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(string(want), got); d != "" {
-				t.Errorf("(-want +got)\n%s", d)
-			}
+			golden.Equal(t, strings.TrimSuffix(file, ".yaml")+".txt", got)
 		})
 	}
 }
