@@ -39,10 +39,21 @@ func (n *count) received() time.Time {
 	return t
 }
 
-// counts reads the neutrophil count at every instant at which something says what it is. An absolute count goes first; then segmented and band
-// forms; then leukocytes times their share; then leukocytes alone, which neutrophils cannot exceed. Of two counts at one instant the
-// lower one counts.
+// counts returns the neutrophil count at every instant at which something says what it is. timed leaves out those of which only the day is known.
 func (c *Case) counts(timed bool) []count {
+	memo := &c.neutrophils[0]
+	if timed {
+		memo = &c.neutrophils[1]
+	}
+	if *memo == nil {
+		*memo = c.readCounts(timed)
+	}
+	return *memo
+}
+
+// readCounts reads the counts. An absolute count goes first; then segmented and band forms; then leukocytes times their share; then leukocytes alone,
+// which neutrophils cannot exceed. Of two counts at one instant the lower one counts. It never returns nil.
+func (c *Case) readCounts(timed bool) []count {
 	abs := c.results(timeline.Neutrophils, timed)
 	ns := make([]count, 0, len(abs))
 	for _, p := range abs {

@@ -24,19 +24,23 @@ func (r *reading) value() ctcae.Interval {
 	return ctcae.Of(p.Value.Value, p.Value.Comparator)
 }
 
-// readings returns the temperatures by instant.
+// readings returns the temperatures by instant, the highest of an instant first. Febrile neutropenia, fever and cytokine release share them.
 func (c *Case) readings() []reading {
+	if c.temperatures != nil {
+		return c.temperatures
+	}
 	points := c.results(timeline.Temperature, true)
 	rs := make([]reading, 0, len(points))
 	for i := range points {
 		at := points[i].Fact.At.Start
 		if last := len(rs) - 1; last >= 0 && rs[last].at.Equal(at) {
-			rs[last].points = append(slices.Clip(rs[last].points), points[i])
+			rs[last].points = append(rs[last].points, points[i])
 			slices.SortStableFunc(rs[last].points, func(a, b timeline.Point) int { return b.Value.Value.Cmp(a.Value.Value) })
 			continue
 		}
-		rs = append(rs, reading{at: at, points: points[i : i+1]})
+		rs = append(rs, reading{at: at, points: points[i : i+1 : i+1]})
 	}
+	c.temperatures = rs
 	return rs
 }
 

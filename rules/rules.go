@@ -162,6 +162,10 @@ type Case struct {
 	// elsewhere are given doses of another arm's regimen: no slot of the assigned arm's takes them.
 	elsewhere map[*timeline.Fact]bool
 	summary   Summary
+	// Several rules read these; each is made when the first one asks, and nobody changes them.
+	temperatures []reading
+	neutrophils  [2][]count // 0 with those of which only the day is known, 1 without
+
 	// explaining keeps what results were compared with: see [Explain].
 	explaining bool
 }

@@ -31,7 +31,7 @@ func neutrophils(c *Case, t *protocol.Term) []graded {
 			limits.Result = &timeline.Result{Analyte: timeline.Neutrophils} // the limits of its parts are not the limits of the count
 		}
 		in.LLN, in.ULN = c.normal(limits)
-		gs = append(gs, graded{at: n.at, grade: l.Grade(&in), limits: l, points: n.from, text: n.from[0].Value.String(), value: in.Value, in: c.keep(&in)})
+		gs = append(gs, graded{at: n.at, grade: l.Grade(&in), limits: l, points: slices.Clip(n.from), text: n.from[0].Value.String(), value: in.Value, in: c.keep(&in)})
 	}
 	return gs
 }
