@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 // Status of a finding.
@@ -75,6 +77,8 @@ type Finding struct {
 	Importance        Importance `json:"importance"`
 	Evidence          []Evidence `json:"evidence"`
 	Message           string     `json:"message"`
+	// Protocol is the file by which this was judged. It is no part of what alerts compare: another file that comes to the same is no news.
+	Protocol protocol.Pin `json:"protocol,omitzero"`
 
 	// Key separates findings of one rule that can share an onset; "" is "-". Only a rule sets it: see [KeyOf] for one that was read.
 	Key string `json:"-"`

@@ -194,7 +194,7 @@ func EvaluationFailed(tl *timeline.Timeline, p *protocol.Protocol, now time.Time
 	f = Finding{
 		Kind: "finding", Rule: "data.evaluation-failed", Study: p.Study, Site: enrolled.Site, Subject: subject(enrolled, p), Arm: p.ArmOf(enrolled.Enrolment.AssignedArm),
 		Status: Open, Onset: now.In(p.Zone), Detected: now.In(p.Zone), Urgency: Urgent, NeedsReview: true, Evidence: []Evidence{},
-		Message: "The evaluation of this patient failed: what stands may be out of date. Tell the operator.",
+		Message: "The evaluation of this patient failed: what stands may be out of date. Tell the operator.", Protocol: p.Pin(),
 	}
 	f.ID = FindingID(f.Rule, f.Study, f.Subject, "-", f.Onset)
 	return f, true
@@ -336,7 +336,7 @@ func (c *Case) results(analyte string, timed bool) []timeline.Point {
 
 // report completes a finding with what every finding of the case shares. The rule has set the rest.
 func (c *Case) report(f Finding) {
-	f.Kind = "finding"
+	f.Kind, f.Protocol = "finding", c.Protocol.Pin()
 	f.Study, f.Site, f.Subject, f.Arm = c.Protocol.Study, c.Site, c.Subject, c.Arm
 	f.Key = cmp.Or(f.Key, "-")
 	f.ID = FindingID(f.Rule, f.Study, f.Subject, f.Key, f.Onset)

@@ -26,21 +26,15 @@ const (
 // Panel is one published table. Arms holds one entry an arm in the protocol's order, and All is the same over all arms; an entry is one of
 // the …Entry types.
 type Panel struct {
-	Kind     string    `json:"kind"` // "aggregate"
-	Study    string    `json:"study"`
-	Name     string    `json:"panel"`
-	AsOf     time.Time `json:"asOf"`
-	Through  uint64    `json:"through,omitempty"` // last OUT sequence that is in it; only where it is published
-	Protocol Pin       `json:"protocol"`
-	Arms     []any     `json:"arms,omitempty"`
-	All      any       `json:"all,omitempty"`
-	Sites    []SiteRow `json:"sites,omitempty"` // of the panel feed
-}
-
-// Pin names the protocol by which a panel was made.
-type Pin struct {
-	Version string `json:"version"`
-	Hash    string `json:"hash"`
+	Kind     string       `json:"kind"` // "aggregate"
+	Study    string       `json:"study"`
+	Name     string       `json:"panel"`
+	AsOf     time.Time    `json:"asOf"`
+	Through  uint64       `json:"through,omitempty"` // last OUT sequence that is in it; only where it is published
+	Protocol protocol.Pin `json:"protocol"`
+	Arms     []any        `json:"arms,omitempty"`
+	All      any          `json:"all,omitempty"`
+	Sites    []SiteRow    `json:"sites,omitempty"` // of the panel feed
 }
 
 // EnrolmentEntry counts patients. AsTreated counts those who were treated as in this arm though assigned to another.
@@ -133,7 +127,7 @@ type SiteRow struct {
 // Panels makes every panel of a study. asOf is shown in the study's zone.
 func Panels(p *protocol.Protocol, patients []rules.Summary, feed []SiteRow, asOf time.Time) []Panel {
 	panel := func(name string, entry func(arm string, ps []rules.Summary) any) Panel {
-		out := Panel{Kind: "aggregate", Study: p.Study, Name: name, AsOf: asOf.In(p.Zone), Protocol: Pin{p.Version, p.Hash}}
+		out := Panel{Kind: "aggregate", Study: p.Study, Name: name, AsOf: asOf.In(p.Zone), Protocol: p.Pin()}
 		if entry == nil {
 			return out
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 // Transition is what an event tells.
@@ -47,8 +48,8 @@ type Told struct {
 	Alert      string     `json:"alert"`
 	Transition Transition `json:"transition"` // the last one
 	Version    int        `json:"version"`
-	Digest     string     `json:"digest"`    // of the finding without detected
-	Substance  string     `json:"substance"` // of the finding without detected, evidence and message
+	Digest     string     `json:"digest"`    // of the finding without detected and protocol
+	Substance  string     `json:"substance"` // of the finding without detected, protocol, evidence and message
 	// Finding as last told, without its evidence.
 	Finding rules.Finding `json:"finding"`
 }
@@ -58,6 +59,8 @@ type Cause struct {
 	Now    time.Time
 	Reason string // "Observation/anc-1 version 2", "timer", "protocol 1a2b → 3c4d"
 	Input  uint64
+	// Protocol judged; a retraction names it, since what is retracted was judged by another one perhaps.
+	Protocol protocol.Pin
 }
 
 // Diff compares what was told of one patient with what is found and returns the events to tell, in a fixed order: retractions first, then by
@@ -77,7 +80,7 @@ func Diff(told []Told, findings []rules.Finding, cause Cause) []Event {
 			reason += ": " + cause.Reason
 		}
 		f := told[i].Finding
-		f.Evidence = []rules.Evidence{}
+		f.Evidence, f.Protocol = []rules.Evidence{}, cause.Protocol
 		events = append(events, event(told[i].Alert, told[i].Version+1, Retracted, f, true, reason, cause))
 	}
 	byFinding := make(map[int]int, len(pairs))
@@ -243,9 +246,9 @@ func until(f *rules.Finding, now time.Time) time.Time {
 	return now
 }
 
-// digests are the fingerprints of a finding: all of it but detected, and its substance.
+// digests are the fingerprints of a finding: all of it but detected and the protocol's pin, and its substance.
 func digests(f rules.Finding) (digest, substance string) {
-	f.Kind, f.Detected = "finding", time.Time{}
+	f.Kind, f.Detected, f.Protocol = "finding", time.Time{}, protocol.Pin{}
 	digest = sum(f)
 	f.Evidence, f.Message = nil, ""
 	return digest, sum(f)

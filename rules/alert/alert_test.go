@@ -12,6 +12,7 @@ import (
 
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/alert"
+	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 var day0 = time.Date(2026, 2, 16, 0, 0, 0, 0, time.UTC)
@@ -31,6 +32,11 @@ func finding(rule, key string, from, to, grade int, message string) rules.Findin
 		end := at(to)
 		f.End, f.Status = &end, rules.Resolved
 	}
+	return f
+}
+
+func judgedBy(f rules.Finding, version string) rules.Finding {
+	f.Protocol = protocol.Pin{Version: version, Hash: "of " + version}
 	return f
 }
 
@@ -90,6 +96,10 @@ func TestDiff(t *testing.T) {
 			{1, one(finding("tox.fever", "-", 1, 0, 1, "38.4 Cel")), []string{"16T01:00:00Z opened v1"}},
 			{2, one(finding("tox.fever", "-", 1, 0, 1, "38.5 Cel")), []string{"16T01:00:00Z updated v2 immaterial"}},
 			{3, one(finding("tox.fever", "-", 1, 0, 2, "39.1 Cel")), []string{"16T01:00:00Z updated v3"}},
+		}},
+		{"another protocol that comes to the same is no news", []look{
+			{1, one(judgedBy(fn(1, 0), "1.0.0")), []string{"16T01:00:00Z opened v1"}},
+			{2, one(judgedBy(fn(1, 0), "1.1.0")), nil},
 		}},
 		{"a moved onset is the same alert under its old name", []look{
 			{8, one(fn(6, 0)), []string{"16T06:00:00Z opened v1"}},
@@ -211,4 +221,15 @@ func draw(t *rapid.T, hour int) []rules.Finding {
 	}
 	slices.SortFunc(fs, func(a, b rules.Finding) int { return a.Compare(&b) })
 	return fs
+}
+
+// What is told says by which protocol it was judged; of a retraction that is the one that no longer supports it.
+func TestEventsNameTheProtocol(t *testing.T) {
+	f := judgedBy(fn(1, 0), "1.0.0")
+	opened := alert.Diff(nil, []rules.Finding{f}, alert.Cause{Now: at(1), Protocol: f.Protocol})
+	told := alert.Fold(nil, opened[0])
+	retracted := alert.Diff(told, nil, alert.Cause{Now: at(2), Protocol: protocol.Pin{Version: "1.1.0"}})
+	if got, want := []string{opened[0].Protocol.Version, retracted[0].Protocol.Version}, []string{"1.0.0", "1.1.0"}; !slices.Equal(got, want) {
+		t.Errorf("opened and retracted by %q, want %q", got, want)
+	}
 }

@@ -55,6 +55,15 @@ type Protocol struct {
 	Notes Errors `yaml:"-"`
 }
 
+// Pin names the very file of a protocol by which something was judged.
+type Pin struct {
+	Version string `json:"version"`
+	Hash    string `json:"hash"`
+}
+
+// Pin returns the name of the file that p was read from.
+func (p *Protocol) Pin() Pin { return Pin{p.Version, p.Hash} }
+
 // Arm is a treatment arm.
 type Arm struct {
 	ID      string   `yaml:"id"`

@@ -441,6 +441,7 @@ func (p *Patient) Evaluate(protocols []*protocol.Protocol, cause alert.Cause) []
 			continue // nobody of ours
 		}
 		st := p.Standing(proto.Study)
+		cause.Protocol = proto.Pin()
 		e := Evaluation{Standing: st, Answer: answer, Events: alert.Diff(st.Told, answer.Findings, cause)}
 		e.Changed = len(e.Events) > 0 || !sameSummary(st.Summary, answer.Summary) || st.Protocol != proto.Hash || st.moved
 		st.Protocol = proto.Hash
