@@ -9,6 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/trialwatch/trialwatch/rules/timeline"
 	"github.com/trialwatch/trialwatch/rules/unit"
 )
 
@@ -23,6 +24,7 @@ type concepts struct {
 	systems map[string]bool // code systems in which some drug or procedure is known
 	routes  map[coding]string
 	routeBy []words
+	stays   []words // of the class of an Encounter
 	// indications are what a drug may be given for.
 	indications []words
 }
@@ -34,11 +36,14 @@ type words struct {
 	texts, starts, except []string
 }
 
-// measured reports whether a concept is one of Observations; the others are drugs and procedures.
+// measured reports whether a concept is one of Observations; the others are drugs and procedures, and the class of an inpatient Encounter.
 func measured(name string) bool {
 	_, ok := unit.Of(name)
 	return ok
 }
+
+// isDrug reports whether a concept is a drug or procedure.
+func isDrug(name string) bool { return name != "" && name != timeline.Inpatient && !measured(name) }
 
 // siblings reports whether two concepts are one quantity as a mass and in moles.
 func siblings(a, b string) bool {
@@ -91,14 +96,19 @@ func newConcepts(more []Concept) (*concepts, error) {
 		if err := add(c.byCode, concept); err != nil {
 			return nil, err
 		}
-		if !measured(concept.Name) {
+		if isDrug(concept.Name) {
 			for _, code := range concept.Codes {
 				system, _, _ := strings.Cut(code, "|")
 				c.systems[system] = true
 			}
 		}
-		if len(concept.Texts)+len(concept.Starts) > 0 && !measured(concept.Name) {
-			c.drugs = append(c.drugs, words{concept.Name, concept.Texts, concept.Starts, concept.Except})
+		by := words{concept.Name, concept.Texts, concept.Starts, concept.Except}
+		switch {
+		case len(concept.Texts)+len(concept.Starts) == 0:
+		case isDrug(concept.Name):
+			c.drugs = append(c.drugs, by)
+		case concept.Name == timeline.Inpatient:
+			c.stays = append(c.stays, by)
 		}
 	}
 	for _, route := range shipped.Routes {
@@ -140,11 +150,22 @@ func (c *concepts) analyte(code *codeable) (m measurand) {
 // drug finds a drug or procedure by code, else by word.
 func (c *concepts) drug(code *codeable) string {
 	for _, k := range code.Coding {
-		if name := c.byCode[coding{k.System, k.Code}]; name != "" && !measured(name) {
+		if name := c.byCode[coding{k.System, k.Code}]; isDrug(name) {
 			return name
 		}
 	}
 	return code.byWord(c.drugs)
+}
+
+// actCode is the system of R4's own codes for the class of an Encounter: what they say, no word says better.
+const actCode = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+
+// inpatient reports whether the class of an Encounter is a stay in hospital.
+func (c *concepts) inpatient(class *code) bool {
+	if c.byCode[coding{class.System, class.Code}] == timeline.Inpatient {
+		return true
+	}
+	return class.System != actCode && (&codeable{Coding: []code{*class}}).byWord(c.stays) != ""
 }
 
 // route finds a route of administration, "" if it is none that we know.

@@ -116,12 +116,20 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 		parse(h.doc.get("code"), &code)
 		drug = d.read(d.concepts.drug(&code))
 		relevant = drug != ""
+	case "Encounter":
+		if d.read(timeline.Inpatient) == "" {
+			return nil, false, nil
+		}
+		if stay := d.class(h); !stay.Inpatient && !void(h.status) && r5Shape(h) == "" {
+			return d.noStay(h, r, raw, stay)
+		}
+		relevant = true
 	case "ResearchSubject", "Patient", "Medication":
 		relevant = true
 	}
 	isVoid := void(h.status) && h.ref.Type != "Patient" && h.ref.Type != "ResearchSubject"
 	// A void without a code may take back something that had one.
-	if isVoid && h.nameless() {
+	if isVoid && h.ref.Type != "Encounter" && h.nameless() {
 		relevant = true
 	}
 	if !relevant || h.status == "registered" && h.ref.Type == "Observation" {
@@ -167,6 +175,8 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 		p = d.procedure(h, drug, f)
 	case "ResearchSubject":
 		p = d.enrolment(h, r, f)
+	case "Encounter":
+		p = d.encounter(h, f)
 	case "Patient":
 		p = d.person(h, r, f)
 	}

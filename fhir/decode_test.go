@@ -119,6 +119,18 @@ func summary(o *fhir.Outcome) string {
 			fmt.Fprintf(&b, " until %s", e.EndsAt.UTC().Format(time.RFC3339))
 		}
 	}
+	if e := f.Encounter; e != nil {
+		fmt.Fprintf(&b, " encounter %s %s", e.Class, e.Status)
+		if e.Problem != nil {
+			b.WriteString("!" + e.Problem.Reason)
+		}
+		if e.Stay() {
+			b.WriteString(" stay")
+		}
+		if e.Ended.DateOnly() {
+			b.WriteString(" to the end of " + e.Ended.Date)
+		}
+	}
 	if p := f.Person; p != nil {
 		fmt.Fprintf(&b, " person %v replaced %q died %q", p.Identifiers, p.ReplacedBy, deathOf(p))
 	}
@@ -168,9 +180,41 @@ func runRows(t *testing.T, rows []row) {
 const (
 	anc045   = `fact of "Patient/p1" at 2026-02-20T12:00:00Z neutrophils=9/20`
 	markO1   = ` marks Observation/o1 of "Patient/p1"`
+	markE1   = ` marks Encounter/e1 of "Patient/p1"`
 	il2      = `fact of "Patient/p1" at 2026-02-20T12:00:00Z dose aldesleukin `
 	infusion = `fact of "Patient/p1" at 2026-02-16T15:00:00Z to 2026-02-16T16:00:00Z procedure til `
+
+	encounter = `{"resourceType":"Encounter","id":"e1","status":"in-progress","class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"IMP"},"subject":{"reference":"Patient/p1"},"period":{"start":"2026-02-09T07:30:00-06:00"}}`
+	inpatient = `fact of "Patient/p1" at 2026-02-09T13:30:00Z encounter IMP in-progress stay`
 )
+
+var encounterRows = []row{
+	{"inpatient", encounter, inpatient},
+	{"inpatient acute", with(encounter, "IMP", "ACUTE"), with(inpatient, "IMP", "ACUTE")},
+	{"inpatient of HL7 v2", with(encounter, "v3-ActCode", "v2-0004", "IMP", "I"), with(inpatient, "IMP", "I")},
+	{"inpatient by the word beside a code of the site", with(encounter, "http://terminology.hl7.org/CodeSystem/v3-ActCode", "urn:local", `"IMP"`, `"7","display":"Hospital Inpatient"`), with(inpatient, "IMP", "7")},
+	{"a code of R4 goes before its words", with(encounter, `"IMP"`, `"AMB","display":"Inpatient"`), `fact of "Patient/p1" encounter AMB in-progress`},
+	{"a code of the site without a word", with(encounter, "http://terminology.hl7.org/CodeSystem/v3-ActCode", "urn:local"), `fact of "Patient/p1" encounter IMP in-progress`},
+	{"an emergency needs no time: it says that it is no stay", with(encounter, "IMP", "EMER", `,"period":{"start":"2026-02-09T07:30:00-06:00"}`, ""), `fact of "Patient/p1" encounter EMER in-progress`},
+	{"planned needs none either", with(encounter, "in-progress", "planned", `,"period":{"start":"2026-02-09T07:30:00-06:00"}`, ""), `fact of "Patient/p1" encounter IMP planned`},
+	{"a stay without a start", with(encounter, `,"period":{"start":"2026-02-09T07:30:00-06:00"}`, ""), `fact of "Patient/p1" encounter IMP in-progress!value-absent`},
+	{"a stay with an end alone", with(encounter, "start", "end"), `fact of "Patient/p1" encounter IMP in-progress!value-absent`},
+	{"a stay that is over", with(encounter, "in-progress", "finished", `-06:00"}`, `-06:00","end":"2026-02-18T11:00:00-06:00"}`), with(inpatient, "Z ", "Z to 2026-02-18T17:00:00Z ", "in-progress", "finished")},
+	{"a stay in days", with(encounter, "in-progress", "finished", `"2026-02-09T07:30:00-06:00"`, `"2026-02-09","end":"2026-02-18"`), `fact of "Patient/p1" on 2026-02-09 from 2026-02-09T06:00:00Z to 2026-02-19T06:00:00Z encounter IMP finished stay to the end of 2026-02-18`},
+	{"a stay of one day", with(encounter, "in-progress", "finished", `"2026-02-09T07:30:00-06:00"`, `"2026-02-09T07:30:00-06:00","end":"2026-02-09"`), `fact of "Patient/p1" at 2026-02-09T13:30:00Z to 2026-02-10T06:00:00Z encounter IMP finished stay to the end of 2026-02-09`},
+	{"a stay that ends before it starts", with(encounter, `-06:00"}`, `-06:00","end":"2026-02-08"}`), "dead letter invalid-time" + markE1},
+	{"a stay without an offset", with(encounter, "-06:00", ""), "dead letter invalid-time" + markE1},
+	{"an Encounter that is cancelled", with(encounter, "in-progress", "cancelled"), `void Encounter/e1 of "Patient/p1"`},
+	{"an Encounter in error, blanked", `{"resourceType":"Encounter","id":"e1","status":"entered-in-error"}`, `void Encounter/e1 of ""`},
+	{"an Encounter with a status that R4 has not", with(encounter, "in-progress", "completed"), "dead letter invalid-code" + markE1},
+	{"an Encounter without a class is no stay", with(encounter, `"class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"IMP"},`, ""), `fact of "Patient/p1" encounter  in-progress`},
+	{"nothing is wrong with an outpatient", with(encounter, "IMP", "AMB", "in-progress", "Done", "-06:00", ""), `fact of "Patient/p1" encounter AMB Done`},
+	{"not even that he is nobody", with(encounter, "IMP", "AMB", `"subject":{"reference":"Patient/p1"},`, ""), "not relevant"},
+	{"a stay with an element that R4 has not", add(encounter, `"colour":1`), "dead letter invalid-resource" + markE1},
+	{"an Encounter of R5", with(encounter, `"class":{`, `"class":[{"coding":[{`, `"IMP"},`, `"IMP"}]}],`), "dead letter r5" + markE1},
+	{"an Encounter of R5 by its period", with(encounter, "period", "actualPeriod"), "dead letter r5" + markE1},
+	{"an Encounter of nobody", with(encounter, `"subject":{"reference":"Patient/p1"},`, ""), `dead letter no-patient marks Encounter/e1 of ""`},
+}
 
 var observationRows = []row{
 	{"final", observation, anc045},
@@ -494,7 +538,7 @@ var jsonRows = []row{
 	{"a type that R4 has not", with(observation, `"Observation"`, `"Observations"`), "dead letter not-fhir"},
 	{"resourceType in lower case", with(observation, `"Observation"`, `"observation"`), "dead letter not-fhir"},
 	{"resourceType a number", with(observation, `"Observation"`, `1`), "dead letter not-fhir"},
-	{"a type that no rule reads", `{"resourceType":"Encounter","id":"e1","status":"nonsense","colour":1}`, "not relevant"},
+	{"a type that no rule reads", `{"resourceType":"Appointment","id":"e1","status":"nonsense","colour":1}`, "not relevant"},
 	{"a document of many bytes", `{"resourceType":"DocumentReference","id":"d1","content":[{"attachment":{"data":"` + strings.Repeat("x", 300<<10) + `"}}]}`, "not relevant"},
 	{"a document with a key twice within", `{"resourceType":"DocumentReference","content":[{"a":1,"a":1}]}`, "not relevant"},
 	{"two types", `{"resourceType":"DocumentReference","content":[],"resourceType":"Observation"}`, "dead letter duplicate-key"},
@@ -526,12 +570,13 @@ var jsonRows = []row{
 
 func TestObservation(t *testing.T) { runRows(t, observationRows) }
 func TestSubject(t *testing.T)     { runRows(t, subjectRows) }
+func TestEncounter(t *testing.T)   { runRows(t, encounterRows) }
 func TestMedication(t *testing.T)  { runRows(t, medicationRows) }
 func TestProduct(t *testing.T)     { runRows(t, productRows) }
 func TestPerson(t *testing.T)      { runRows(t, personRows) }
 func TestJSON(t *testing.T)        { runRows(t, jsonRows) }
 
-var allRows = slices.Concat(observationRows, subjectRows, medicationRows, productRows, personRows, jsonRows)
+var allRows = slices.Concat(observationRows, encounterRows, subjectRows, medicationRows, productRows, personRows, jsonRows)
 
 // What is hostile must be refused before anything is built of it: google/fhir takes 6 s and 1 GB for 109 KB of nested extensions.
 func TestHostileInputIsCheap(t *testing.T) {

@@ -143,6 +143,15 @@ func r5Shape(h *head) string {
 				return name
 			}
 		}
+	case "Encounter":
+		if class := h.doc.get("class"); class != nil && class[0] == '[' {
+			return "class"
+		}
+		for _, name := range []string{"actualPeriod", "plannedStartDate", "plannedEndDate", "admission", "virtualService", "subjectStatus", "careTeam"} {
+			if h.doc.get(name) != nil {
+				return name
+			}
+		}
 	case "Procedure":
 		for _, name := range []string{"occurrenceDateTime", "occurrencePeriod"} {
 			if h.doc.get(name) != nil {
@@ -165,6 +174,7 @@ var codesOf = map[string][]string{
 	"MedicationAdministration": {"in-progress", "not-done", "on-hold", "completed", "entered-in-error", "stopped", "unknown"},
 	"Medication":               {"", "active", "inactive", "entered-in-error"}, // it need have none
 	"Procedure":                {"preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown"},
+	"Encounter":                {"planned", "arrived", "triaged", "in-progress", "onleave", "finished", "cancelled", "entered-in-error", "unknown"},
 	"ResearchSubject": {
 		"candidate", "eligible", "follow-up", "ineligible", "not-registered", "off-study", "on-study", "on-study-intervention", "on-study-observation",
 		"pending-on-study", "potential-candidate", "screening", "withdrawn",

@@ -44,6 +44,54 @@ func (d *Decoder) enrolment(h *head, r *resolver, f *timeline.Fact) *problem {
 	return nil
 }
 
+// class says what an Encounter is.
+func (d *Decoder) class(h *head) *timeline.Encounter {
+	var class code
+	parse(h.doc.get("class"), &class)
+	return &timeline.Encounter{Class: class.Code, Inpatient: d.concepts.inpatient(&class), Status: h.status}
+}
+
+// noStay is an Encounter of another class than inpatient. It is kept, without a time, where it can be the correction of one that was a stay, and is not
+// relevant otherwise: nothing is wrong with it that anybody must know.
+func (d *Decoder) noStay(h *head, r *resolver, raw []byte, e *timeline.Encounter) (*timeline.Fact, bool, *problem) {
+	patient, p := d.patientOf(h, r)
+	if p != nil || h.ref.ID == "" || h.lookVersion(raw) != nil {
+		return nil, false, nil
+	}
+	return &timeline.Fact{Ref: h.ref, Version: h.version, Patient: patient, Encounter: e}, true, nil
+}
+
+// encounter turns an inpatient Encounter into a fact. One that is only planned need have no time.
+func (d *Decoder) encounter(h *head, f *timeline.Fact) *problem {
+	e := d.class(h)
+	var pd period
+	if h.doc.get("period") != nil && !parse(h.doc.get("period"), &pd) {
+		return refuse(ReasonInvalidResource, "period cannot be read")
+	}
+	if e.Stay() && pd.Start == "" {
+		e.Problem = &timeline.Problem{Reason: timeline.ProblemValueAbsent, Detail: "no period.start"}
+	}
+	if e.Stay() {
+		var p *problem
+		if f.At, p = parseTime("period.start", pd.Start, d.cfg.Zone); p != nil {
+			return p
+		}
+		if pd.End != "" {
+			if e.Ended, p = parseTime("period.end", pd.End, d.cfg.Zone); p != nil {
+				return p
+			}
+			if f.End = endOf(e.Ended, d.cfg.Zone); f.End.Before(f.At.Start) {
+				return refuse(ReasonInvalidTime, "period ends before it starts")
+			}
+		}
+	}
+	if _, p := d.parseProjection(h); p != nil {
+		return p
+	}
+	f.Encounter = e
+	return nil
+}
+
 // person reads identifiers, links and death of a Patient resource, and sex and date of birth, and nothing else.
 func (d *Decoder) person(h *head, r *resolver, f *timeline.Fact) *problem {
 	who := &timeline.Person{Identifiers: r.identities(h.doc.get("identifier"))}

@@ -44,6 +44,7 @@ var All = []Rule{
 	{[]string{"dev.til-precondition"}, nil, preconditions},
 	{[]string{"dev.conmed-prohibited"}, nil, prohibited},
 	{[]string{"data.ungradable"}, nil, unresolvedMedications},
+	{[]string{"data.ungradable", "data.implausible"}, []string{timeline.Inpatient}, unplacedStays},
 }
 
 // toxicityIDs are the ids of all terms that some version of the CTCAE grades.
@@ -286,7 +287,7 @@ func (c *Case) wakeForFuture() {
 			}
 		}
 	}
-	for _, fs := range [][]*timeline.Fact{c.Timeline.Doses(), c.Timeline.Others()} {
+	for _, fs := range [][]*timeline.Fact{c.Timeline.Doses(), c.Timeline.Encounters(), c.Timeline.Others()} {
 		for _, f := range fs {
 			if !f.Visible(c.Now) && !c.fromFuture(f) {
 				c.wake(f.At.Start)

@@ -46,7 +46,7 @@ const (
 	Refused State = "refused" // it could not be read; it never wins, but a refused version greater than the winner makes the winner doubtful
 )
 
-// Fact is one version of one resource as rules see it. Exactly one of Results, Dose, Procedure, Enrolment, Person and Product is set in a usable fact;
+// Fact is one version of one resource as rules see it. Exactly one of Results, Dose, Procedure, Enrolment, Encounter, Person and Product is set in a usable fact;
 // none in a void or refused one. Facts are values that nobody changes once built: slices and pointers may be shared.
 type Fact struct {
 	Ref        Ref       `json:"ref"`
@@ -58,13 +58,14 @@ type Fact struct {
 	// Provisional marks a preliminary result: graded, flagged needsReview, left out of aggregates.
 	Provisional bool `json:"provisional,omitempty"`
 	At          Time `json:"at,omitzero"` // clinical time: effective[x] (its start), performed[x] (its start), period.start
-	// End is the end of the effective or performed period, zero where there is none.
+	// End is the end of the effective or performed period, or of an Encounter's, zero where there is none.
 	End time.Time `json:"end,omitzero"`
 
 	Results   []Result   `json:"results,omitempty"`
 	Dose      *Dose      `json:"dose,omitempty"`
 	Procedure *Procedure `json:"procedure,omitempty"`
 	Enrolment *Enrolment `json:"enrolment,omitempty"`
+	Encounter *Encounter `json:"encounter,omitempty"`
 	Person    *Person    `json:"person,omitempty"`
 	Product   *Product   `json:"product,omitempty"`
 }
@@ -364,6 +365,23 @@ type Enrolment struct {
 	// EndsAt is the start of the day after a date-only end, else the end itself.
 	EndsAt time.Time `json:"endsAt,omitzero"`
 }
+
+// Inpatient is the concept of an Encounter's class that is a stay in hospital.
+const Inpatient = "inpatient"
+
+// Encounter is one Encounter. [Fact.At] is the start of its period and [Fact.End] the end: the start of the day after a date-only end, zero where the
+// resource gives none. An Encounter that is no stay in hospital has neither: it is kept because a later version, or an earlier one, may be a stay. One
+// whose Problem is set is a stay whose start nobody sent.
+type Encounter struct {
+	Class     string   `json:"class"` // code as sent: "IMP"
+	Inpatient bool     `json:"inpatient,omitempty"`
+	Problem   *Problem `json:"problem,omitempty"`
+	Status    string   `json:"status"`         // FHIR code: planned, arrived, triaged, in-progress, onleave, finished, unknown
+	Ended     Time     `json:"ended,omitzero"` // the end of the period as it was sent
+}
+
+// Stay reports whether the patient is or was in hospital by what the Encounter says: a planned one is only an intention.
+func (e *Encounter) Stay() bool { return e.Inpatient && e.Status != "planned" && e.Problem == nil }
 
 // Person is what is read of a Patient resource: identifiers, links and death; and sex and date of birth, from which creatinine clearance is
 // calculated. Nothing else.

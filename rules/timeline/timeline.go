@@ -8,10 +8,11 @@ import (
 
 // Timeline is one patient's facts in clinical time. The zero value is not ready: use [New]. It is not safe for concurrent use.
 type Timeline struct {
-	resources map[Ref]*Resource
-	series    map[string][]Point
-	doses     []*Fact // with Dose
-	others    []*Fact // Procedure, Enrolment, Person
+	resources  map[Ref]*Resource
+	series     map[string][]Point
+	doses      []*Fact // with Dose
+	encounters []*Fact // with Encounter
+	others     []*Fact // Procedure, Enrolment, Person
 }
 
 // Point is one usable or unusable value on the timeline.
@@ -58,7 +59,9 @@ func (t *Timeline) Forget(ref Ref) {
 }
 
 // Empty reports whether the timeline shows nothing.
-func (t *Timeline) Empty() bool { return len(t.series) == 0 && len(t.doses) == 0 && len(t.others) == 0 }
+func (t *Timeline) Empty() bool {
+	return len(t.series) == 0 && len(t.doses)+len(t.encounters)+len(t.others) == 0
+}
 
 // Series returns the points of an analyte in clinical time, ties by resource. The caller must not change it.
 func (t *Timeline) Series(analyte string) []Point { return t.series[analyte] }
@@ -75,6 +78,9 @@ func (t *Timeline) Analytes() []string {
 
 // Doses returns the administrations in clinical time, ties by resource. The caller must not change it.
 func (t *Timeline) Doses() []*Fact { return t.doses }
+
+// Encounters returns the encounters in clinical time, ties by resource. The caller must not change it.
+func (t *Timeline) Encounters() []*Fact { return t.encounters }
 
 // Others returns procedures, enrolments and persons in clinical time, ties by resource. The caller must not change it.
 func (t *Timeline) Others() []*Fact { return t.others }
@@ -106,6 +112,9 @@ func (t *Timeline) remove(f *Fact) {
 	if f.Dose != nil {
 		t.doses = slices.DeleteFunc(t.doses, same)
 	}
+	if f.Encounter != nil {
+		t.encounters = slices.DeleteFunc(t.encounters, same)
+	}
 	if f.Procedure != nil || f.Enrolment != nil || f.Person != nil {
 		t.others = slices.DeleteFunc(t.others, same)
 	}
@@ -126,6 +135,9 @@ func (t *Timeline) insert(f *Fact, doubtful bool) {
 	}
 	if f.Dose != nil {
 		t.doses = insertFact(t.doses, f)
+	}
+	if f.Encounter != nil {
+		t.encounters = insertFact(t.encounters, f)
 	}
 	if f.Procedure != nil || f.Enrolment != nil || f.Person != nil {
 		t.others = insertFact(t.others, f)
