@@ -54,7 +54,8 @@ var folders = []struct {
 	},
 	{"rules/alert", true, []string{module + "rules"}, "what to tell is a function of what was told and what is found"},
 	{"rules/site", true, []string{module + "rules"}, "who is who is a function of the facts"},
-	{"rules/aggregate", true, []string{module + "rules", "gonum.org/v1/gonum/stat/distuv"}, "a panel is a function of the patients' contributions"},
+	{"rules/stat", true, []string{"gonum.org/v1/gonum/mathext"}, "statistics know numbers, not patients"},
+	{"rules/aggregate", true, []string{module + "rules"}, "a panel is a function of the patients' contributions"},
 	{
 		"fhir", false,
 		[]string{module + "rules/timeline", module + "rules/decimal", module + "rules/unit", module + "fhir/r4json", module + "fhir/internal/jsonscan", "github.com/google/fhir/go", "github.com/go-json-experiment/json", "github.com/goccy/go-yaml", "google.golang.org/protobuf"},

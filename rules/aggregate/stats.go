@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/stat/distuv"
+	"github.com/trialwatch/trialwatch/rules/stat"
 )
 
 // Proportion is n of N patients with its exact (Clopper-Pearson) 95 % confidence limits, all in percent with one decimal. Of nobody the percent
@@ -26,22 +26,9 @@ func NewProportion(n, of int) Proportion {
 	if of == 0 {
 		return p
 	}
-	low, high := clopperPearson(n, of)
+	low, high := stat.ClopperPearson(n, of)
 	p.Percent, p.Low, p.High = percent(float64(n)/float64(of)), percent(low), percent(high)
 	return p
-}
-
-// clopperPearson inverts the binomial test: Clopper and Pearson, Biometrika 1934;26:404.
-func clopperPearson(n, of int) (low, high float64) {
-	const tail = 0.025
-	low, high = 0, 1
-	if n > 0 {
-		low = distuv.Beta{Alpha: float64(n), Beta: float64(of - n + 1)}.Quantile(tail)
-	}
-	if n < of {
-		high = distuv.Beta{Alpha: float64(n + 1), Beta: float64(of - n)}.Quantile(1 - tail)
-	}
-	return low, high
 }
 
 func percent(share float64) *float64 {
@@ -60,27 +47,12 @@ type Quantile struct {
 	Of     int      `json:"of"`
 }
 
-// NewQuantile returns the quantile of values, which it sorts. The median of an even number is the mean of the middle two.
+// NewQuantile returns the quantile of values. The median of an even number is the mean of the middle two.
 func NewQuantile(values []float64) Quantile {
 	q := Quantile{Of: len(values)}
-	if q.Of == 0 {
-		return q
-	}
-	slices.Sort(values)
-	median := (values[(q.Of-1)/2] + values[q.Of/2]) / 2
-	q.Median, q.Min, q.Max = &median, &values[0], &values[q.Of-1]
-	// The widest symmetric pair of order statistics with at most 2.5 % outside on either side.
-	tail, r := 0.0, 0
-	for tail += binomialHalf(q.Of, 0); tail <= 0.025; tail += binomialHalf(q.Of, r) {
-		r++
-	}
-	if r > 0 {
-		q.Low, q.High = &values[r-1], &values[q.Of-r]
+	if q.Of > 0 {
+		e, least, most := stat.Median(values), slices.Min(values), slices.Max(values)
+		q.Median, q.Low, q.High, q.Min, q.Max = e.Value, e.Low, e.High, &least, &most
 	}
 	return q
-}
-
-// binomialHalf is the probability of k heads in n throws of a fair coin.
-func binomialHalf(n, k int) float64 {
-	return distuv.Binomial{N: float64(n), P: 0.5}.Prob(float64(k))
 }

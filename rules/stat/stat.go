@@ -1,0 +1,89 @@
+// Package stat holds the statistics that a trial's tables and curves need, and no more. Every limit is two-sided at 95 %.
+//
+// Exact methods are used wherever they exist; each function names its source. What the data do not allow to estimate is a nil pointer or a second
+// result of false, never a NaN or an infinity. Results are the same to the bit for any order of the input, and no input is changed. Input that no
+// data can give (a negative count, a part larger than the whole, a NaN) panics: it is a mistake of the caller.
+//
+// Distributions are gonum's. Everything else is compared with R (package survival, fisher.test, wilcox.test, binom.test) over the data sets of
+// testdata, which testdata/oracle.R makes.
+package stat
+
+import (
+	"math"
+	"slices"
+	"sort"
+
+	"gonum.org/v1/gonum/mathext"
+)
+
+// tail is what lies outside of either limit.
+const tail = 0.025
+
+// Estimate is a value with its limits. What is nil cannot be estimated; tables print it as NA. The zero value estimates nothing.
+type Estimate struct {
+	Value, Low, High *float64
+}
+
+func some(v float64) *float64 { return &v }
+
+// finite panics on what is not a number.
+func finite(values ...float64) {
+	for _, v := range values {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			panic("stat: not a finite number")
+		}
+	}
+}
+
+// ClopperPearson returns the exact limits of a share of n in of: Clopper and Pearson, Biometrika 1934;26:404, by quantiles of the beta distribution.
+// Of nobody nothing is known: 0 to 1.
+func ClopperPearson(n, of int) (low, high float64) {
+	if n < 0 || n > of {
+		panic("stat: a part larger than the whole, or less than nothing")
+	}
+	low, high = 0, 1
+	if n > 0 {
+		low = mathext.InvRegIncBeta(float64(n), float64(of-n+1), tail)
+	}
+	if n < of {
+		high = mathext.InvRegIncBeta(float64(n+1), float64(of-n), 1-tail)
+	}
+	return low, high
+}
+
+// Quantile returns the p-quantile of values: R's type 7, a line between the order statistics around (n-1)p (Hyndman and Fan, Am Stat 1996;50:361).
+// The median of an even number is thus the mean of the middle two. Of no values there is none.
+func Quantile(values []float64, p float64) (float64, bool) {
+	finite(values...)
+	if !(p >= 0 && p <= 1) {
+		panic("stat: a quantile below 0 or above 1")
+	}
+	if len(values) == 0 {
+		return 0, false
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	at := float64(len(sorted)-1) * p
+	i := int(at)
+	if i == len(sorted)-1 {
+		return sorted[i], true
+	}
+	part := at - float64(i)
+	return (1-part)*sorted[i] + part*sorted[i+1], true
+}
+
+// Median is the median with its distribution-free limits: the widest symmetric pair of order statistics with at most 2.5 % of the binomial
+// distribution outside on either side (Conover, Practical Nonparametric Statistics, 3rd ed., section 3.2). Fewer than six values give no limits.
+func Median(values []float64) Estimate {
+	median, ok := Quantile(values, 0.5)
+	if !ok {
+		return Estimate{}
+	}
+	e := Estimate{Value: &median}
+	sorted, n := slices.Sorted(slices.Values(values)), len(values)
+	// The least r with P(X <= r) above 2.5 % for X heads in n throws.
+	r := sort.Search(n/2, func(r int) bool { return mathext.RegIncBeta(float64(n-r), float64(r+1), 0.5) > tail })
+	if r > 0 {
+		e.Low, e.High = &sorted[r-1], &sorted[n-r]
+	}
+	return e
+}
