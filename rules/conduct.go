@@ -17,6 +17,9 @@ func preconditions(c *Case) {
 	}
 	for i := range c.Protocol.Intervals {
 		n := &c.Protocol.Intervals[i]
+		if !n.InForce.At(c.local(c.Day0)) {
+			continue
+		}
 		var last *timeline.Fact
 		var ended time.Time
 		for _, f := range c.Timeline.Doses() {
@@ -55,7 +58,7 @@ func prohibited(c *Case) {
 	for i := range c.Protocol.Prohibited {
 		n := &c.Protocol.Prohibited[i]
 		for _, f := range c.Timeline.Doses() {
-			if !slices.Contains(n.Drugs, f.Dose.Drug) || f.Dose.Problem != nil || !f.Dose.Given() || !c.usable(f) || !c.OffStudy.IsZero() && f.At.Start.After(c.OffStudy) {
+			if !slices.Contains(n.Drugs, f.Dose.Drug) || f.Dose.Problem != nil || !f.Dose.Given() || !c.usable(f) || !n.InForce.At(c.local(f.At.Start)) || !c.OffStudy.IsZero() && f.At.Start.After(c.OffStudy) {
 				continue
 			}
 			day, ok := c.recordDay(f)

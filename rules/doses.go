@@ -38,6 +38,7 @@ func doses(c *Case) {
 		default:
 			k = c.walkInterval(r)
 		}
+		c.keepInForce(&k)
 		if d != nil {
 			c.amounts(d, &k)
 		}
@@ -230,7 +231,7 @@ func (c *Case) criteria(record *timeline.Fact, previous time.Time) []met {
 	var absolute, relative []met
 	for i := range c.Protocol.Holds {
 		h := &c.Protocol.Holds[i]
-		if !slices.Contains(h.Drugs, record.Dose.Drug) {
+		if !slices.Contains(h.Drugs, record.Dose.Drug) || !h.InForce.At(c.local(record.At.Start)) {
 			continue
 		}
 		from := record.At.Start.Add(-h.Lookback.D())

@@ -204,11 +204,19 @@ func difference(a, b decimal.Rounded) string {
 // regimen of this arm names is of the other arm.
 func (d *dose) belongs(f *timeline.Fact) (other *protocol.Regimen) {
 	c := d.c
+	on := c.local(f.At.Start)
 	var own []*protocol.Regimen
+	named := false
 	for _, r := range c.Protocol.RegimensOf(c.Arm) {
 		if r.Drug == f.Dose.Drug {
-			own = append(own, r)
+			named = true
+			if r.InForce.At(on) {
+				own = append(own, r)
+			}
 		}
+	}
+	if named && len(own) == 0 {
+		return nil // a drug of this arm, at a time of which the protocol says nothing
 	}
 	fits := func(r *protocol.Regimen) (yes, told bool) {
 		yes = true
@@ -237,7 +245,7 @@ func (d *dose) belongs(f *timeline.Fact) (other *protocol.Regimen) {
 	}
 	for i := range c.Protocol.Regimens {
 		r := &c.Protocol.Regimens[i]
-		if r.Arm == c.Arm || r.Arm == protocol.AllArms || r.Drug != f.Dose.Drug {
+		if r.Arm == c.Arm || r.Arm == protocol.AllArms || r.Drug != f.Dose.Drug || !r.InForce.At(on) {
 			continue
 		}
 		if yes, told := fits(r); yes && told || len(own) == 0 {

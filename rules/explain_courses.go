@@ -97,7 +97,7 @@ func (x *explainer) courses() []CourseProof {
 	for i := range c.courses {
 		k := &c.courses[i]
 		r := k.regimen
-		p := CourseProof{Regimen: r.ID, Title: r.Title, Schedule: r.Schedule, Cite: r.Cite, Given: k.given, Ends: x.time(k.end), Slots: []SlotProof{}, Outside: []FactProof{}}
+		p := CourseProof{Regimen: r.ID, Title: r.Title, Schedule: r.Schedule, Cite: r.Cite, InForce: r.InForce.String(), Given: k.given, Ends: x.time(k.end), Slots: []SlotProof{}, Outside: []FactProof{}}
 		placed := map[*timeline.Fact]bool{}
 		for j := range k.slots {
 			s := &k.slots[j]

@@ -70,6 +70,7 @@ type CourseProof struct {
 	Title    string      `json:"title"`
 	Schedule string      `json:"schedule"`
 	Cite     string      `json:"cite"`
+	InForce  string      `json:"inForce"` // "from 2026-05-01", "" for always: only what was due then is judged by this version of the regimen
 	Given    int         `json:"given"`
 	Ends     *time.Time  `json:"ends"` // when expectations end, null while that is not known
 	Slots    []SlotProof `json:"slots"`

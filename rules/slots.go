@@ -157,7 +157,7 @@ func (c *Case) walkInterval(r *protocol.Regimen) course {
 	}
 	c.endInterval(&k, due, firstGiven, lastGiven, stopped)
 	for !due.IsZero() && len(k.slots) < r.Doses && (k.end.IsZero() || due.Before(k.end)) {
-		if k.nothing && len(k.slots) == 1 {
+		if c.asked(&k) {
 			break // of a regimen of which nothing is recorded one dose is asked for, not fifteen
 		}
 		settle(slot{state: slotPending})
@@ -349,7 +349,7 @@ func (c *Case) walkCycle(r *protocol.Regimen) course {
 		}
 	}
 	for day <= last && c.midnight(day).Before(k.end) {
-		if k.nothing && len(k.slots) == 1 {
+		if c.asked(&k) {
 			break // of a regimen of which nothing is recorded one dose is asked for
 		}
 		settle(slot{state: slotPending})
@@ -390,6 +390,29 @@ func (c *Case) forgetBeforeEnrolment(k *course) {
 	for i := range k.slots {
 		if s := &k.slots[i]; s.state == slotMissed && s.due.Before(c.Enrolment.Start.Start) {
 			s.state = slotNotJudged
+		}
+	}
+}
+
+// asked reports whether a course of which nothing is recorded has come to a slot that is judged.
+func (c *Case) asked(k *course) bool {
+	return k.nothing && len(k.slots) > 0 && k.regimen.InForce.At(c.local(k.slots[len(k.slots)-1].due))
+}
+
+// keepInForce leaves of a course what its regimen judges: slots that were due, and doses that were given, while it was in force. Another version of the
+// regimen, if there is one, judges the rest. All doses stay counted.
+func (c *Case) keepInForce(k *course) {
+	in := k.regimen.InForce
+	if in == nil {
+		return
+	}
+	k.slots = slices.DeleteFunc(k.slots, func(s slot) bool { return !in.At(c.local(s.due)) })
+	for _, list := range []*[]*timeline.Fact{&k.records, &k.extra, &k.untimed, &k.duplicates, &k.sameDay} {
+		*list = slices.DeleteFunc(*list, func(f *timeline.Fact) bool { return !in.At(c.local(f.At.Start)) })
+	}
+	if in.Until != "" {
+		if until, err := time.ParseInLocation(time.DateOnly, in.Until, c.Protocol.Zone); err == nil && (k.end.IsZero() || until.Before(k.end)) {
+			k.end = until
 		}
 	}
 }

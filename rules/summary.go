@@ -71,7 +71,8 @@ func (c *Case) summarize() {
 	})
 	for i := range c.courses {
 		k := &c.courses[i]
-		e := Exposure{Regimen: k.regimen.ID, Given: k.given, Slots: make([]string, 0, len(k.slots))}
+		e := s.exposure(k.regimen.ID)
+		e.Given = k.given // all versions of a regimen see all its doses
 		for _, slot := range k.slots {
 			switch slot.state {
 			case slotHeld:
@@ -81,10 +82,22 @@ func (c *Case) summarize() {
 			case slotMissed:
 				e.Missed++
 			}
-			e.Slots = append(e.Slots, string(slot.state))
+			for len(e.Slots) < slot.number {
+				e.Slots = append(e.Slots, string(slotNotJudged))
+			}
+			e.Slots[slot.number-1] = string(slot.state)
 		}
-		s.Exposure = append(s.Exposure, e)
 	}
+}
+
+// exposure is that to a regimen, whose versions are courses of their own.
+func (s *Summary) exposure(regimen string) *Exposure {
+	i := slices.IndexFunc(s.Exposure, func(e Exposure) bool { return e.Regimen == regimen })
+	if i < 0 {
+		i = len(s.Exposure)
+		s.Exposure = append(s.Exposure, Exposure{Regimen: regimen, Slots: []string{}})
+	}
+	return &s.Exposure[i]
 }
 
 func (s *Summary) addTerm(term string, grade int) {

@@ -18,6 +18,8 @@ type Difference struct {
 	Old, New *protocol.Protocol
 	Changes  []protocol.Change
 	Terms    []protocol.TermChange
+	// Past is what the new one judges otherwise in the past without saying so.
+	Past []protocol.Unsaid
 	// Events says that findings were compared: on these files, as of this instant.
 	Events   []string
 	AsOf     time.Time
@@ -28,7 +30,7 @@ type Difference struct {
 
 // Differ compares two protocols. The caller adds what is found.
 func Differ(old, new *protocol.Protocol) *Difference {
-	return &Difference{Old: old, New: new, Changes: protocol.Diff(old, new), Terms: protocol.DiffCriteria(old, new)}
+	return &Difference{Old: old, New: new, Changes: protocol.Diff(old, new), Terms: protocol.DiffCriteria(old, new), Past: protocol.DiffPast(old, new)}
 }
 
 // Any reports whether there is any difference.
@@ -80,6 +82,12 @@ func (d *Difference) Write(w io.Writer) error {
 		}
 		if err := t.Flush(); err != nil {
 			return err
+		}
+	}
+	if len(d.Past) > 0 {
+		out.line("\nPAST  %s the past without saying so", plural(len(d.Past), "entry changes", "entries change"))
+		for _, u := range d.Past {
+			out.line("  ! %s %s", u.Path, u.Text)
 		}
 	}
 	d.writeTerms(out)
@@ -198,6 +206,12 @@ func (d *Difference) Print(out *offline.Printer) {
 			Kind string `json:"kind"`
 			protocol.Change
 		}{"rule-change", c})
+	}
+	for _, u := range d.Past {
+		out.Print(struct {
+			Kind string `json:"kind"`
+			protocol.Unsaid
+		}{"past-change", u})
 	}
 	for _, t := range d.Terms {
 		if t.Limits == nil {

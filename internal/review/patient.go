@@ -143,7 +143,11 @@ func (p *patient) courses() {
 		if k.Schedule == "given" {
 			ends = "nothing is expected"
 		}
-		p.out.line("\nEXPECTED  %s: %d given, %s", k.Title, k.Given, ends)
+		in := ""
+		if k.InForce != "" {
+			in = " (" + k.InForce + ")"
+		}
+		p.out.line("\nEXPECTED  %s%s: %d given, %s", k.Title, in, k.Given, ends)
 		var rows [][]string
 		for j := range k.Slots {
 			s := &k.Slots[j]

@@ -2,6 +2,7 @@ package review
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/trialwatch/trialwatch/rules/protocol"
@@ -49,6 +50,7 @@ var (
 		{"windowDays", "Window, days", "either side of the due day; a dose belongs to the cycle to which it is nearest, and is missed at the midnight that ends its window"},
 		{"forDays", "For so many days", "from the first due day"},
 		{"missed", "Importance of a missed dose", "in place of minor"},
+		{"inForce", "In force", "in site-local days; what is due or given outside is not judged by this"},
 		{"cite", "Source", ""},
 	}
 	preconditionFields = []field{
@@ -56,12 +58,14 @@ var (
 		{"after", "What must have ended", "the end of its last dose, else its start"},
 		{"moreThan", "More than", "exactly this is too soon"},
 		{"atMost", "At most", "exactly this is in time"},
+		{"inForce", "In force", "in site-local days; what is due or given outside is not judged by this"},
 		{"cite", "Source", ""},
 	}
 	prohibitedFields = []field{
 		{"drugs", "Drugs", ""},
 		{"exceptRoutes", "Routes that are exempt", "a route that the feed does not tell excuses nothing"},
 		{"exceptFor", "Reasons that are exempt", "by the reason of the record; none excuses nothing"},
+		{"inForce", "In force", "in site-local days; what is due or given outside is not judged by this"},
 		{"cite", "Source", ""},
 	}
 	dosingFields = []field{
@@ -161,6 +165,9 @@ func holds(d *document, p *protocol.Protocol) {
 		back := span(h.Lookback)
 		if h.SincePrevious {
 			back += ", no further than the dose before"
+		}
+		if h.InForce != nil {
+			back += "; in force " + value(reflect.ValueOf(h.InForce))
 		}
 		t.rows = append(t.rows, []string{plain(h.Title) + " " + code(h.ID), strings.Join(codeList(h.Drugs), ", "), limits(h.Relative), limits(h.Absolute), back, plain(h.Cite)})
 	}

@@ -38,7 +38,7 @@ func schedule(d *document, p *protocol.Protocol) {
 	}
 	for i := range p.Regimens {
 		r := &p.Regimens[i]
-		d.add(heading{3, fmt.Sprintf("%s · %s · %s", armTitle(p, r.Arm), plain(r.Title), code(r.Arm+"/"+r.ID))}, paragraph{text: inWords(r)})
+		d.add(heading{3, fmt.Sprintf("%s · %s · %s", armTitle(p, r.Arm), plain(r.Title), code(r.Arm+"/"+r.ID)) + times(r)}, paragraph{text: inWords(r)})
 		d.add(table{"facts", []string{"parameter", "value", "meaning"}, rows(r, regimenFields)})
 		if len(r.Renal) > 0 {
 			t := table{"renal", []string{"creatinine clearance, mL/min", "dose", "source"}, nil}
@@ -59,6 +59,14 @@ func schedule(d *document, p *protocol.Protocol) {
 			}
 		}
 	}
+}
+
+// times is when a regimen holds, "" for always.
+func times(r *protocol.Regimen) string {
+	if text := r.InForce.String(); text != "" {
+		return ", " + plain(text)
+	}
+	return ""
 }
 
 func armTitle(p *protocol.Protocol, id string) string {
@@ -152,7 +160,7 @@ func calendarOf(p *protocol.Protocol) (c calendar, ok bool) {
 			continue
 		}
 		r := &p.Regimens[i]
-		row := calendarRow{name: armTitle(p, r.Arm) + ": " + plain(r.Title), cells: make([]string, c.days), kind: make([]string, c.days)}
+		row := calendarRow{name: armTitle(p, r.Arm) + ": " + plain(r.Title) + times(r), cells: make([]string, c.days), kind: make([]string, c.days)}
 		for d, m := range all[i] {
 			row.cells[d-c.first], row.kind[d-c.first] = m.cell, m.kind
 		}

@@ -2,7 +2,7 @@
 //
 // A scenario is a text archive (txtar) beside the protocol that it is about. Its comment tells the story; its sections are
 //
-//	protocol.patch     optional: "old text => new text" a line, each found exactly once in the protocol file
+//	protocol.patch     optional: "old text => new text" a line, each found exactly once in the protocol file; a \n in the new text begins a line
 //	feed               what is sent: a sentence after "#" before each step, then its lines, as evaluate reads them
 //	as-of              optional: the instant at which the story ends (default: the latest receipt in the feed)
 //	want               every alert event in the order in which it is told, timers included, one a line
@@ -74,7 +74,7 @@ func Parse(file string, data []byte) (*Scenario, error) {
 					fail(`protocol.patch: want "old text => new text", got %q`, line)
 					continue
 				}
-				s.patches = append(s.patches, patch{from, to})
+				s.patches = append(s.patches, patch{from, strings.ReplaceAll(to, `\n`, "\n")})
 			}
 		case f.Name == sectionFeed:
 			for line := range content(f.Data) {

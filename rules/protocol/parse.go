@@ -116,17 +116,13 @@ func (f *file) check(p *Protocol) {
 	for i, t := range p.Treatments {
 		drug(t, "treatments", strconv.Itoa(i))
 	}
-	seen := map[[2]string]bool{}
 	for i := range p.Regimens {
 		r, at := &p.Regimens[i], func(field string) []string { return []string{"regimens", strconv.Itoa(i), field} }
 		drug(r.Drug, at("drug")...)
 		if r.Arm != AllArms && !slices.ContainsFunc(p.Arms, func(a Arm) bool { return a.ID == r.Arm }) {
 			f.at(at("arm"), "regimen %s: there is no arm %q%s", r.ID, r.Arm, document.DidYouMean(r.Arm, armIDs(p)))
 		}
-		if seen[[2]string{r.Arm, r.ID}] {
-			f.at(at("id"), "regimen %s stands twice in %s", r.ID, r.Arm)
-		}
-		seen[[2]string{r.Arm, r.ID}] = true
+		f.versions(p, i)
 		switch {
 		case r.Schedule == "daily" && r.LastDay < r.FirstDay:
 			f.at(at("lastDay"), "regimen %s: last day %d is before first day %d", r.ID, r.LastDay, r.FirstDay)
@@ -138,6 +134,7 @@ func (f *file) check(p *Protocol) {
 			f.at(at("missedAfter"), "regimen %s: a dose would be missed after half the interval, when the next could fill its slot", r.ID)
 		}
 	}
+	f.times(p)
 	f.windows(p)
 	f.dosing(p, drug)
 	for i := range p.Intervals {
@@ -236,14 +233,12 @@ const UrineOutput8h = "urine-output-8h"
 
 // holds judges the criteria of holding.
 func (f *file) holds(p *Protocol, drug func(string, ...string)) {
-	seen := map[string]bool{}
 	for i := range p.Holds {
 		h := &p.Holds[i]
 		hold := []string{"holds", strconv.Itoa(i)}
-		if seen[h.ID] {
+		if slices.ContainsFunc(p.Holds[:i], func(o Hold) bool { return o.ID == h.ID && o.InForce.meets(h.InForce) }) {
 			f.at(append(slices.Clone(hold), "id"), "hold %s stands here twice", h.ID)
 		}
-		seen[h.ID] = true
 		for j, name := range h.Drugs {
 			drug(name, append(slices.Clone(hold), "drugs", strconv.Itoa(j))...)
 		}

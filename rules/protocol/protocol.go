@@ -104,6 +104,8 @@ type Regimen struct {
 
 	// Missed is the importance of a missed dose, "" for minor.
 	Missed string `yaml:"missed"`
+	// InForce is when the regimen holds; a regimen may stand several times, each version for its time.
+	InForce *InForce `yaml:"inForce"`
 	// Renal are doses for a reduced creatinine clearance, by Cockcroft and Gault.
 	Renal []Renal `yaml:"renal"`
 }
@@ -127,6 +129,7 @@ type Interval struct {
 	After    string   `yaml:"after"`  // the drug that comes first
 	MoreThan Duration `yaml:"moreThan"`
 	AtMost   Duration `yaml:"atMost"` // 0: no limit
+	InForce  *InForce `yaml:"inForce"`
 	Cite     string   `yaml:"cite"`
 }
 
@@ -138,6 +141,7 @@ type Prohibited struct {
 	FromDay int      `yaml:"fromDay"` // study day
 	Routes  []string `yaml:"exceptRoutes"`
 	For     []string `yaml:"exceptFor"` // indications
+	InForce *InForce `yaml:"inForce"`
 	Cite    string   `yaml:"cite"`
 }
 
@@ -187,10 +191,11 @@ type Hold struct {
 	Drugs    []string `yaml:"drugs"` // whose doses it holds
 	Lookback Duration `yaml:"lookback"`
 	// SincePrevious looks back no further than the dose before.
-	SincePrevious bool    `yaml:"sincePrevious"`
-	Relative      *Limits `yaml:"relative"` // nil: the criterion has none
-	Absolute      *Limits `yaml:"absolute"`
-	Cite          string  `yaml:"cite"`
+	SincePrevious bool     `yaml:"sincePrevious"`
+	Relative      *Limits  `yaml:"relative"` // nil: the criterion has none
+	Absolute      *Limits  `yaml:"absolute"`
+	InForce       *InForce `yaml:"inForce"`
+	Cite          string   `yaml:"cite"`
 }
 
 // Limits are the values from which a criterion is met, one a unit family.
