@@ -19,9 +19,10 @@ var codesYAML []byte
 // concepts finds names by code and by word.
 type concepts struct {
 	byCode  map[coding]string
-	either  map[coding]bool // codes that name a quantity without saying whether it is a mass or moles
-	drugs   []words         // drugs and procedures
-	systems map[string]bool // code systems in which some drug or procedure is known
+	own     map[string]*unit.Family // measurements of a protocol's own
+	either  map[coding]bool         // codes that name a quantity without saying whether it is a mass or moles
+	drugs   []words                 // drugs and procedures
+	systems map[string]bool         // code systems in which some drug or procedure is known
 	routes  map[coding]string
 	routeBy []words
 	stays   []words // of the class of an Encounter
@@ -36,14 +37,16 @@ type words struct {
 	texts, starts, except []string
 }
 
-// measured reports whether a concept is one of Observations; the others are drugs and procedures, and the class of an inpatient Encounter.
-func measured(name string) bool {
+// measured reports whether a concept is a quantity.
+func (c *concepts) measured(name string) bool {
 	_, ok := unit.Of(name)
-	return ok
+	return ok || c.own[name] != nil
 }
 
 // isDrug reports whether a concept is a drug or procedure.
-func isDrug(name string) bool { return name != "" && name != timeline.Inpatient && !measured(name) }
+func (c *concepts) isDrug(name string) bool {
+	return name != "" && name != timeline.Inpatient && !c.measured(name) && !strings.HasPrefix(name, timeline.TumorResponse)
+}
 
 // siblings reports whether two concepts are one quantity as a mass and in moles.
 func siblings(a, b string) bool {
@@ -76,8 +79,10 @@ func newConcepts(more []Concept) (*concepts, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &concepts{byCode: map[coding]string{}, either: map[coding]bool{}, systems: map[string]bool{}, routes: map[coding]string{}}
+	c := &concepts{own: map[string]*unit.Family{}, byCode: map[coding]string{}, either: map[coding]bool{}, systems: map[string]bool{}, routes: map[coding]string{}}
+	claimed := map[coding]string{} // by concepts of a protocol's own
 	add := func(to map[coding]string, concept Concept) error {
+		ours := concept.Unit != "" || strings.HasPrefix(concept.Name, timeline.TumorResponse)
 		for _, code := range concept.Codes {
 			system, value, ok := strings.Cut(code, "|")
 			if !ok || system == "" || value == "" {
@@ -88,15 +93,28 @@ func newConcepts(more []Concept) (*concepts, error) {
 				c.either[key] = true
 				continue
 			}
+			if other := claimed[key]; other != "" && other != concept.Name || ours && to[key] != "" && to[key] != concept.Name {
+				return fmt.Errorf("fhir: code %q is %s and %s", code, to[key], concept.Name)
+			}
+			if ours {
+				claimed[key] = concept.Name
+			}
 			to[key] = concept.Name
 		}
 		return nil
 	}
 	for _, concept := range append(shipped.Concepts, more...) {
+		if concept.Unit != "" {
+			family, ok := unit.Kind(concept.Unit)
+			if known := c.own[concept.Name]; !ok || known != nil && known != family {
+				return nil, fmt.Errorf("fhir: %s is not measured in %q", concept.Name, concept.Unit)
+			}
+			c.own[concept.Name] = family
+		}
 		if err := add(c.byCode, concept); err != nil {
 			return nil, err
 		}
-		if isDrug(concept.Name) {
+		if c.isDrug(concept.Name) {
 			for _, code := range concept.Codes {
 				system, _, _ := strings.Cut(code, "|")
 				c.systems[system] = true
@@ -105,7 +123,7 @@ func newConcepts(more []Concept) (*concepts, error) {
 		by := words{concept.Name, concept.Texts, concept.Starts, concept.Except}
 		switch {
 		case len(concept.Texts)+len(concept.Starts) == 0:
-		case isDrug(concept.Name):
+		case c.isDrug(concept.Name):
 			c.drugs = append(c.drugs, by)
 		case concept.Name == timeline.Inpatient:
 			c.stays = append(c.stays, by)
@@ -137,7 +155,7 @@ func (c *concepts) analyte(code *codeable) (m measurand) {
 		key := coding{k.System, k.Code}
 		name := c.byCode[key]
 		switch {
-		case name == "" || !measured(name):
+		case name == "" || !c.measured(name):
 		case m.analyte == "":
 			m = measurand{name, k.Code, c.either[key]}
 		case siblings(m.analyte, name):
@@ -150,7 +168,7 @@ func (c *concepts) analyte(code *codeable) (m measurand) {
 // drug finds a drug or procedure by code, else by word.
 func (c *concepts) drug(code *codeable) string {
 	for _, k := range code.Coding {
-		if name := c.byCode[coding{k.System, k.Code}]; isDrug(name) {
+		if name := c.byCode[coding{k.System, k.Code}]; c.isDrug(name) {
 			return name
 		}
 	}
@@ -166,6 +184,28 @@ func (c *concepts) inpatient(class *code) bool {
 		return true
 	}
 	return class.System != actCode && (&codeable{Coding: []code{*class}}).byWord(c.stays) != ""
+}
+
+// assesses reports whether a code is that of a tumour assessment.
+func (c *concepts) assesses(said *codeable) bool {
+	return slices.ContainsFunc(said.Coding, func(k code) bool { return c.byCode[coding{k.System, k.Code}] == timeline.TumorResponse })
+}
+
+// category finds the response that a value names, "" if it names none or two.
+func (c *concepts) category(value *codeable) (named timeline.Category) {
+	for _, k := range value.Coding {
+		name := c.byCode[coding{k.System, k.Code}]
+		for _, category := range timeline.Categories {
+			if name != category.Concept() {
+				continue
+			}
+			if named != "" && named != category {
+				return ""
+			}
+			named = category
+		}
+	}
+	return named
 }
 
 // route finds a route of administration, "" if it is none that we know.

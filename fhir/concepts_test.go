@@ -23,7 +23,8 @@ func TestDrugByWord(t *testing.T) {
 		"until infusion":            "",
 		"cyclophosphamide 60 mg/kg": "cyclophosphamide",
 		"pembrolizumab":             "pembrolizumab",
-		"nivolumab":                 "",
+		"nivolumab":                 "new-anticancer-therapy",
+		"ondansetron":               "",
 
 		"Norepinephrine 8 mg in sodium chloride 0.9% 250 mL": "vasopressor",
 		"LEVOPHED":                                      "vasopressor",

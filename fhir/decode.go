@@ -96,10 +96,14 @@ func (d *Decoder) resource(m Message, doc *document, raw []byte, entry int, r *r
 func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, relevant bool, p *problem) {
 	var analytes []measurand
 	var dose given
-	drug := ""
+	assessment, drug := false, ""
 	switch h.ref.Type {
 	case "Observation":
 		analytes, relevant = d.analytes(h)
+		if !relevant {
+			assessment = d.assesses(h)
+			relevant = assessment
+		}
 	case "MedicationAdministration":
 		if h.doc.get("medication") != nil && !void(h.status) {
 			return nil, false, r5(h, "medication") // what was given cannot be read
@@ -168,7 +172,11 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 	}
 	switch h.ref.Type {
 	case "Observation":
-		p = d.observation(h, analytes, f)
+		if assessment {
+			p = d.response(h, f)
+		} else {
+			p = d.observation(h, analytes, f)
+		}
 	case "MedicationAdministration":
 		p = d.administration(h, dose, f)
 	case "Procedure":

@@ -113,6 +113,12 @@ func summary(o *fhir.Outcome) string {
 	if p := f.Procedure; p != nil {
 		fmt.Fprintf(&b, " procedure %s %s", p.Kind, p.Status)
 	}
+	if r := f.Response; r != nil {
+		fmt.Fprintf(&b, " response %s", r.Category)
+		if r.Problem != nil {
+			fmt.Fprintf(&b, "!%s", r.Problem.Reason)
+		}
+	}
 	if e := f.Enrolment; e != nil {
 		fmt.Fprintf(&b, " enrolled %s %s arm %q/%q ids %v", e.Study, e.Status, e.AssignedArm, e.ActualArm, e.Identifiers)
 		if !e.EndsAt.IsZero() {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/trialwatch/trialwatch/fhir"
 	"github.com/trialwatch/trialwatch/rules/decimal"
+	"github.com/trialwatch/trialwatch/rules/protocol"
 	"github.com/trialwatch/trialwatch/rules/timeline"
 	"github.com/trialwatch/trialwatch/rules/unit"
 )
@@ -245,5 +246,44 @@ func TestLimitsOfTheFeedsPage(t *testing.T) {
 	}
 	if want := "| a resource or entry | 256 KiB, 32 deep, 50,000 tokens, 2,000 elements or members, strings of 64 KiB |"; !strings.Contains(feedsPage(t), want) {
 		t.Errorf("docs/feeds.md has no row %s", want)
+	}
+}
+
+// What the shipped trial reads under codes of its own stands on the page: an EHR engineer works from it alone.
+func TestOutcomesOfTheFeedsPage(t *testing.T) {
+	data, err := os.ReadFile("../deployments/protocols/til-il2/protocol.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := protocol.Parse("protocol.yaml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := feedsPage(t)
+	for _, c := range p.Concepts() {
+		for _, full := range c.Codes {
+			system, code, _ := strings.Cut(full, "|")
+			named := strings.Contains(page, "`"+code+"`") || strings.Contains(page, "| "+code+" |") || strings.Contains(page, system+"|"+code) || strings.Contains(page, "LOINC "+code)
+			if !named || !strings.Contains(page, system) {
+				t.Errorf("docs/feeds.md has no %s of %s", full, c.Concept)
+			}
+		}
+	}
+	rows := map[string][]string{}
+	for _, r := range rowsOf(t, page, "| unit in the protocol | read | believed |") {
+		rows[ticked(r[0])[0]] = r
+	}
+	for _, k := range unit.Kinds() {
+		r := rows[k.Canonical]
+		if r == nil || r[2] != k.Low.String()+" to "+k.Top.String() {
+			t.Errorf("docs/feeds.md says %q of markers in %s, want %s to %s", r, k.Canonical, k.Low, k.Top)
+			continue
+		}
+		if k.Canonical == "10*9/L" {
+			continue // it points to another table
+		}
+		if want, got := k.Spellings(), ticked(r[1]); !slices.Equal(got, want) {
+			t.Errorf("docs/feeds.md reads %s in %q, want %q", k.Canonical, got, want)
+		}
 	}
 }

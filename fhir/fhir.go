@@ -71,6 +71,8 @@ type Concept struct {
 	Starts []string `yaml:"starts"`
 	// Except are words that make a text one of something else: "interleukin-2 receptor antagonist" is no interleukin-2.
 	Except []string `yaml:"except"`
+	// Unit makes the concept a measurement of that kind, by its canonical unit: see [unit.Kind]. "" for concepts that are known anyway.
+	Unit string `yaml:"-"`
 }
 
 // Limits bound what one resource may cost.
@@ -169,6 +171,9 @@ func (d *Decoder) at(s *Site) (*Decoder, error) {
 // family is the units of an analyte as this site writes them.
 func (d *Decoder) family(analyte string) *unit.Family {
 	if f := d.families[analyte]; f != nil {
+		return f
+	}
+	if f := d.concepts.own[analyte]; f != nil {
 		return f
 	}
 	f, _ := unit.Of(analyte)

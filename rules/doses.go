@@ -438,6 +438,30 @@ func dataQuality(c *Case) {
 	}
 }
 
+// responseQuality asks about an assessment of the tumour that cannot be used.
+//
+// Source: as dataQuality.
+func responseQuality(c *Case) {
+	for _, f := range c.Timeline.Others() {
+		if f.Response == nil {
+			continue
+		}
+		var rule, message string
+		switch {
+		case c.fromFuture(f):
+			rule, message = "data.implausible", "The clinical time lies after the receipt: not used."
+		case f.Visible(c.Now) && f.Response.Problem != nil:
+			rule, message = problemRule(f.Response.Problem), problemText(f.Response.Problem)
+		default:
+			continue
+		}
+		c.report(Finding{
+			Rule: rule, Key: f.Ref.String(), Onset: f.At.Start, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Evidence: []Evidence{factEvidence(f, "response", string(f.Response.Category))}, Message: "tumour response: " + message + " Review.",
+		})
+	}
+}
+
 // doubtText says what contradicts itself in a value of an analyte that is used all the same.
 func doubtText(analyte string) string {
 	meant, _ := unit.Of(analyte)
@@ -465,6 +489,7 @@ func problemText(p *timeline.Problem) string {
 		timeline.ProblemValueAbsent:   "there is no value",
 		timeline.ProblemValueText:     "there is text where a number is needed",
 		timeline.ProblemValueRange:    "the value has too many digits to compare exactly",
+		timeline.ProblemNoCategory:    "it names no category of the protocol, or two",
 		timeline.ProblemStatusUnknown: "the status is unknown",
 	}[p.Reason]
 	switch {

@@ -40,6 +40,7 @@ var All = []Rule{
 		doses,
 	},
 	{[]string{"data.unit-missing", "data.implausible", "data.ungradable", "data.timing-unknown"}, nil, dataQuality},
+	{[]string{"data.implausible", "data.ungradable"}, nil, responseQuality},
 	{[]string{"data.not-on-study"}, nil, notOnStudy},
 	{[]string{"dev.til-precondition"}, nil, preconditions},
 	{[]string{"dev.conmed-prohibited"}, nil, prohibited},
@@ -88,6 +89,20 @@ func Reads(protocols ...*protocol.Protocol) map[string]bool {
 		for _, n := range p.Prohibited {
 			for _, name := range n.Drugs {
 				reads[name] = true
+			}
+		}
+		if r := p.Response; r != nil {
+			reads[timeline.TumorResponse], reads[r.From] = true, true
+			for _, name := range r.EndedBy {
+				reads[name] = true
+			}
+		}
+		if s := p.Survival; s != nil && s.From != protocol.Enrolled {
+			reads[s.From] = true
+		}
+		if b := p.Biomarkers; b != nil {
+			for i := range b.Markers {
+				reads[b.Markers[i].Reads()] = true
 			}
 		}
 		for i := range p.Holds {

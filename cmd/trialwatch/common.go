@@ -116,7 +116,7 @@ func loadProtocols(stderr io.Writer, files []string) ([]*protocol.Protocol, erro
 func loadSites(stderr io.Writer, files []string, ps []*protocol.Protocol) ([]*sitefile.Site, error) {
 	var concepts []string
 	for _, p := range ps {
-		for _, c := range p.Codes {
+		for _, c := range p.Concepts() {
 			concepts = append(concepts, c.Concept)
 		}
 	}

@@ -181,8 +181,8 @@ func NewDecoder(protocols []*protocol.Protocol, baseURLs []string, sites ...*sit
 		cfg.Sites[s.Name] = s.FHIR()
 	}
 	for _, p := range protocols {
-		for _, c := range p.Codes {
-			cfg.Concepts = append(cfg.Concepts, fhir.Concept{Name: c.Concept, Codes: c.Codes, Texts: c.Texts})
+		for _, c := range p.Concepts() {
+			cfg.Concepts = append(cfg.Concepts, fhir.Concept{Name: c.Concept, Codes: c.Codes, Texts: c.Texts, Unit: c.Unit})
 		}
 	}
 	return fhir.New(cfg)

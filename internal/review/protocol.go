@@ -108,6 +108,7 @@ func explain(p *protocol.Protocol) *document {
 	expectedness(d, p)
 	neutropenia(d, p)
 	normal(d, p)
+	outcomes(d, p)
 	codes(d, p)
 	ruleTable(d, p)
 	granted(d)

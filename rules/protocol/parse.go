@@ -70,7 +70,7 @@ func (f *file) at(path []string, format string, args ...any) { f.At(path, format
 // concepts that a protocol may name, beside analytes.
 var drugs = []string{
 	timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.Fludarabine, timeline.Pembrolizumab, timeline.TIL, timeline.Steroid, timeline.Vasopressor, timeline.Crystalloid,
-	timeline.Meperidine, timeline.Levothyroxine,
+	timeline.Meperidine, timeline.Levothyroxine, timeline.NewTherapy,
 }
 
 // zone judges the time zone, together with what the schema finds.
@@ -155,6 +155,7 @@ func (f *file) check(p *Protocol) {
 	f.holds(p, drug)
 	f.terms(p, drug)
 	CheckNormal(f.File, "normal", p.Normal)
+	f.outcomes(p, drug)
 	if fn := p.FN; fn != nil {
 		if fn.NeutrophilsBelow.Unit != "10*9/L" {
 			f.at([]string{"febrileNeutropenia", "neutrophilsBelow", "unit"}, "neutrophils are compared in 10*9/L, not %s", fn.NeutrophilsBelow.Unit)

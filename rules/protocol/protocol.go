@@ -5,6 +5,7 @@
 package protocol
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/trialwatch/trialwatch/rules/ctcae"
 	"github.com/trialwatch/trialwatch/rules/decimal"
+	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
 // Protocol is one trial. It is not changed after [Parse] and safe for concurrent use.
@@ -36,12 +38,17 @@ type Protocol struct {
 	Toxicity      []Toxicity        `yaml:"toxicity"`
 	Normal        []Normal          `yaml:"normal"`             // the site's limits of normal, where a result names none
 	FN            *FebrileNeutro    `yaml:"febrileNeutropenia"` // nil: the rule does not run
+	Response      *Response         `yaml:"response"`           // nil: there is no panel response
+	Survival      *Survival         `yaml:"survival"`           // nil: there is no panel survival
+	Biomarkers    *Biomarkers       `yaml:"biomarkers"`         // nil: there is no panel biomarkers
 	Codes         []Code            `yaml:"codes"`
 	Urgency       map[string]string `yaml:"urgency"` // rule id → urgency, in place of the default
 	// AfterOffStudy is how long results are graded after a patient left the study (0 = not at all).
 	AfterOffStudy Duration `yaml:"afterOffStudy"`
 	// EmergentFor is how long after the last dose of a treatment a toxicity counts as treatment-emergent (0 = without end).
 	EmergentFor Duration `yaml:"emergentFor"`
+	// DescriptiveBelow is how many patients the smaller arm needs for a comparison of arms to be more than a description (0 = none).
+	DescriptiveBelow int `yaml:"descriptiveBelow"`
 	// FutureTolerance is how far after its receipt a clinical time may lie.
 	FutureTolerance Duration `yaml:"futureTolerance"`
 	// MedicationWait is how long an administration may wait for the Medication that says what was given.
@@ -302,6 +309,108 @@ type Code struct {
 	Concept string   `yaml:"concept"`
 	Codes   []string `yaml:"codes"`
 	Texts   []string `yaml:"texts"`
+	// Unit is the canonical unit of a marker of the protocol's own, "" of a concept that is known anyway.
+	Unit string `yaml:"-"`
+}
+
+// Concepts are all codes of the protocol: those that it adds, those of responses and those of its own markers.
+func (p *Protocol) Concepts() []Code {
+	list := slices.Clone(p.Codes)
+	if r := p.Response; r != nil {
+		list = append(list, Code{Concept: timeline.TumorResponse, Codes: r.Codes})
+		for _, c := range timeline.Categories {
+			list = append(list, Code{Concept: c.Concept(), Codes: r.Categories.Of(c)})
+		}
+	}
+	if b := p.Biomarkers; b != nil {
+		for i := range b.Markers {
+			list = append(list, Code{Concept: b.Markers[i].Reads(), Codes: b.Markers[i].Codes, Unit: b.Markers[i].Unit})
+		}
+	}
+	return list
+}
+
+// Response says how assessments of the tumour are coded, and what makes the best overall response of a patient.
+type Response struct {
+	Codes      []string   `yaml:"codes"` // of the Observation, "system|code"
+	Categories Categories `yaml:"categories"`
+	// From is the treatment from whose first day assessments count; a baseline lies before it.
+	From string `yaml:"from"`
+	// ConfirmAfterDays is after how many days at least a second assessment confirms a response; 0: a response needs none.
+	ConfirmAfterDays int `yaml:"confirmAfterDays"`
+	// NotEvaluableBetween is how many assessments that could not be evaluated may lie between a response and what confirms it.
+	NotEvaluableBetween int `yaml:"notEvaluableBetween"`
+	// StableAfterDays is how many days after the start stable disease must be seen to count as such.
+	StableAfterDays int `yaml:"stableAfterDays"`
+	// EndedBy are treatments after whose first dose no assessment counts.
+	EndedBy []string `yaml:"endedBy"`
+	Cite    string   `yaml:"cite"`
+}
+
+// Categories are the codes of each overall response by RECIST 1.1, "system|code".
+type Categories struct {
+	CR []string `yaml:"CR"`
+	PR []string `yaml:"PR"`
+	SD []string `yaml:"SD"`
+	PD []string `yaml:"PD"`
+	NE []string `yaml:"NE"`
+}
+
+// Of returns the codes of a category.
+func (c *Categories) Of(category timeline.Category) []string {
+	switch category {
+	case timeline.CR:
+		return c.CR
+	case timeline.PR:
+		return c.PR
+	case timeline.SD:
+		return c.SD
+	case timeline.PD:
+		return c.PD
+	case timeline.NE:
+		return c.NE
+	}
+	return nil
+}
+
+// Survival says from when progression-free and overall survival are counted, and what is shown of them.
+type Survival struct {
+	From string `yaml:"from"` // [Enrolled], or a treatment: its first day
+	// MonthDays is how many days a month has.
+	MonthDays decimal.Number `yaml:"monthDays"`
+	Months    []int          `yaml:"months"` // at which the share is shown
+	Cite      string         `yaml:"cite"`
+}
+
+// Enrolled is the day of enrolment as the start of survival.
+const Enrolled = "enrolment"
+
+// Biomarkers is what is measured of the immune system, and when.
+type Biomarkers struct {
+	Markers []Marker       `yaml:"markers"`
+	Windows []MarkerWindow `yaml:"windows"`
+	Cite    string         `yaml:"cite"`
+}
+
+// Marker is one measurement: of the trial's own, by its codes and unit, or an analyte that trialwatch knows anyway.
+type Marker struct {
+	ID      string   `yaml:"id"`
+	Title   string   `yaml:"title"`
+	Codes   []string `yaml:"codes"`   // "system|code"
+	Unit    string   `yaml:"unit"`    // the canonical unit of its kind
+	Analyte string   `yaml:"analyte"` // "": the marker is one of its own
+}
+
+// Reads is the name under which results of the marker stand on a timeline.
+func (m *Marker) Reads() string { return cmp.Or(m.Analyte, m.ID) }
+
+// MarkerWindow is a span of study days of which each patient gives one value a marker.
+type MarkerWindow struct {
+	ID      string `yaml:"id"`
+	Title   string `yaml:"title"`
+	FromDay int    `yaml:"fromDay"`
+	ToDay   int    `yaml:"toDay"`
+	Take    string `yaml:"take"` // of several values: "first", "last" or "highest"; "" is last
 }
 
 // Unassigned is the arm of a patient whose assigned arm is missing or none of the protocol's.

@@ -46,7 +46,7 @@ const (
 	Refused State = "refused" // it could not be read; it never wins, but a refused version greater than the winner makes the winner doubtful
 )
 
-// Fact is one version of one resource as rules see it. Exactly one of Results, Dose, Procedure, Enrolment, Encounter, Person and Product is set in a usable fact;
+// Fact is one version of one resource as rules see it. Exactly one of Results, Dose, Procedure, Response, Enrolment, Encounter, Person and Product is set in a usable fact;
 // none in a void or refused one. Facts are values that nobody changes once built: slices and pointers may be shared.
 type Fact struct {
 	Ref        Ref       `json:"ref"`
@@ -64,6 +64,7 @@ type Fact struct {
 	Results   []Result   `json:"results,omitempty"`
 	Dose      *Dose      `json:"dose,omitempty"`
 	Procedure *Procedure `json:"procedure,omitempty"`
+	Response  *Response  `json:"response,omitempty"`
 	Enrolment *Enrolment `json:"enrolment,omitempty"`
 	Encounter *Encounter `json:"encounter,omitempty"`
 	Person    *Person    `json:"person,omitempty"`
@@ -142,6 +143,7 @@ const (
 	ProblemValueAbsent   = "value-absent"   // dataAbsentReason, or no value at all: data.ungradable
 	ProblemValueText     = "value-text"     // text or a code where a number is needed: data.ungradable
 	ProblemValueRange    = "value-range"    // more digits than can be compared exactly: data.ungradable
+	ProblemNoCategory    = "no-category"    // a response that is none of the protocol's categories, or two: data.ungradable
 	ProblemStatusUnknown = "status-unknown" // status "unknown": data.ungradable
 	ProblemUnitFamily    = "unit-family"    // only as a Doubt: the code names another family of units than the unit: data.implausible
 )
@@ -281,7 +283,37 @@ const (
 	Crystalloid   = "crystalloid"   // intravenous fluid: saline, lactated Ringer's, balanced solutions
 	Meperidine    = "meperidine"    // pethidine
 	Levothyroxine = "levothyroxine" // thyroid replacement
+
+	// NewTherapy is treatment of the cancer outside the trial: a response after it is not the trial's.
+	NewTherapy = "new-anticancer-therapy"
 )
+
+// TumorResponse is the concept of an Observation that says how the tumour has responded. Each category is a concept as well, "tumor-response-CR".
+const TumorResponse = "tumor-response"
+
+// Category is an overall response by RECIST 1.1 at one time point.
+type Category string
+
+// Categories, the best first. The zero value is none.
+const (
+	CR Category = "CR" // complete response
+	PR Category = "PR" // partial response
+	SD Category = "SD" // stable disease
+	PD Category = "PD" // progressive disease
+	NE Category = "NE" // not evaluable
+)
+
+// Categories are all categories, the best first.
+var Categories = []Category{CR, PR, SD, PD, NE}
+
+// Concept is the name under which codes of a category are known.
+func (c Category) Concept() string { return TumorResponse + "-" + string(c) }
+
+// Response is one assessment of the tumour. Its clinical time is that of the assessment: of a progression it is the date of progression.
+type Response struct {
+	Category Category `json:"category,omitempty"` // "" where Problem is set
+	Problem  *Problem `json:"problem,omitempty"`
+}
 
 // Dose is one MedicationAdministration.
 type Dose struct {

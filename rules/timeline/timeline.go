@@ -12,7 +12,7 @@ type Timeline struct {
 	series     map[string][]Point
 	doses      []*Fact // with Dose
 	encounters []*Fact // with Encounter
-	others     []*Fact // Procedure, Enrolment, Person
+	others     []*Fact // Procedure, Response, Enrolment, Person
 }
 
 // Point is one usable or unusable value on the timeline.
@@ -82,7 +82,7 @@ func (t *Timeline) Doses() []*Fact { return t.doses }
 // Encounters returns the encounters in clinical time, ties by resource. The caller must not change it.
 func (t *Timeline) Encounters() []*Fact { return t.encounters }
 
-// Others returns procedures, enrolments and persons in clinical time, ties by resource. The caller must not change it.
+// Others returns procedures, tumour responses, enrolments and persons in clinical time, ties by resource. The caller must not change it.
 func (t *Timeline) Others() []*Fact { return t.others }
 
 // Doubtful reports whether a newer version of a resource was refused, or of the Medication that says what it gave.

@@ -118,6 +118,29 @@ func build() []*Family {
 	return list
 }
 
+// kinds are the families that no analyte has for itself: what a trial measures of its own is one of them. Their ranges catch a slip of the unit only where
+// the kind has a natural end.
+var (
+	kindList = slices.Concat(
+		single("share", "0", "100", percent),
+		bare("ratio", "0", "1000000", "1 {ratio} ratio {score} score"),
+		single("count", "0", "1000", counts),
+		single("cells", "0", "10000", table{{"10*9 10*9{cells} 10*9cells billion", one}, {"10*6 10*6{cells} 10*6cells million", thousandth}}),
+		single("concentration", "0", "100000000", table{{"pg/mL ng/L", one}, {"ng/mL ug/L", thousand}, {"ng/dL", Scaled(10, 1)}, {"ug/mL mg/L", Scaled(1_000_000, 1)}}),
+		single("activity", "0", "100000000", table{{"U/mL [IU]/mL IU/mL k[IU]/L kU/L", one}, {"U/L [IU]/L IU/L", thousandth}}),
+		single("intensity", "0", "100000000", table{{"{MFI} MFI [MFI]", one}}),
+	)
+	kinds = byUnit(kindList)
+)
+
+func byUnit(list []*Family) map[string]*Family {
+	m := make(map[string]*Family, len(list))
+	for _, f := range list {
+		m[f.Canonical] = f
+	}
+	return m
+}
+
 func index(list []*Family) map[string]*Family {
 	m := make(map[string]*Family, len(list))
 	for _, f := range list {

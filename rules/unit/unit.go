@@ -106,6 +106,16 @@ func Of(analyte string) (f *Family, ok bool) {
 	return f, ok
 }
 
+// Kind returns the family of what a protocol measures under a name of its own, by its canonical unit: a share of cells is in "%", whatever cells they
+// are. ok is false for a unit in which none is measured.
+func Kind(canonical string) (f *Family, ok bool) {
+	f, ok = kinds[canonical]
+	return f, ok
+}
+
+// Kinds returns the families of [Kind], in the order of the tables.
+func Kinds() []*Family { return slices.Clone(kindList) }
+
 // All returns every family, sorted by analyte.
 func All() []*Family { return slices.Clone(sorted) }
 
