@@ -224,13 +224,14 @@ func compareFindings(c *cobra.Command, d *review.Difference, files []string, sit
 }
 
 func newProtocolTest() *cobra.Command {
-	var update bool
+	var o testOptions
 	var run string
 	c := &cobra.Command{
-		Use:   "test [--run REGEXP] [--update] DIR…",
+		Use:   "test [--run REGEXP] [--orders N] [--seed N] [--update] DIR…",
 		Short: "Run the clinical scenarios of a protocol",
 		Long: `test runs every DIR/scenarios/*.txtar against DIR/protocol.yaml: what is sent step by step, what must be told, and what must stand at
-the end. Each story is also played in shuffled order and with repetitions, and must come out the same.
+the end. Each story must come out the same in every order of what is sent, and with what is sent sent again: every order there is of at
+most 7 lines, --orders of a longer feed; each line twice, at four places; and all lines twice. What was played is counted.
 
 Of a story that no longer holds it says which alert was wanted and not said, said and not wanted, or said otherwise and in what, and shows
 what was known of the patient around that time. --update rewrites what is wanted with what was said: read the difference before you keep it.
@@ -240,13 +241,16 @@ Exit status 0 says that every story holds, 1 that one does not or that something
   trialwatch protocol test --run 's1[34]-' deployments/protocols/til-il2`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			only, err := regexp.Compile(run)
-			if err != nil {
+			var err error
+			if o.only, err = regexp.Compile(run); err != nil {
 				return usageError{fmt.Errorf("--run: %w", err)}
+			}
+			if o.orders < 1 {
+				return usageError{fmt.Errorf("--orders %d: want at least 1", o.orders)}
 			}
 			failed := 0
 			for _, dir := range args {
-				n, err := testProtocol(c, dir, only, update)
+				n, err := testProtocol(c, dir, &o)
 				if err != nil {
 					return err
 				}
@@ -258,13 +262,23 @@ Exit status 0 says that every story holds, 1 that one does not or that something
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&update, "update", false, "rewrite what is wanted with what was said")
+	c.Flags().BoolVar(&o.update, "update", false, "rewrite what is wanted with what was said")
+	c.Flags().IntVar(&o.orders, "orders", scenario.DefaultOrders, "orders to play of a feed of more than 7 lines")
+	c.Flags().Uint64Var(&o.seed, "seed", 0, "of the orders that are drawn")
 	c.Flags().StringVar(&run, "run", "", "only the stories whose name matches this regular expression")
 	return c
 }
 
+// testOptions are the flags of protocol test.
+type testOptions struct {
+	only   *regexp.Regexp
+	update bool
+	orders int
+	seed   uint64
+}
+
 // testProtocol runs the scenarios of one directory and returns how many failed.
-func testProtocol(c *cobra.Command, dir string, only *regexp.Regexp, update bool) (failed int, err error) {
+func testProtocol(c *cobra.Command, dir string, o *testOptions) (failed int, err error) {
 	file := filepath.Join(dir, "protocol.yaml")
 	_, text, err := readProtocol(file)
 	if errs, ok := errors.AsType[protocol.Errors](err); ok {
@@ -281,45 +295,61 @@ func testProtocol(c *cobra.Command, dir string, only *regexp.Regexp, update bool
 	if len(names) == 0 {
 		return 0, fmt.Errorf("%s holds no scenarios: want some in %s", dir, filepath.Join(dir, "scenarios", "*.txtar"))
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return !only.MatchString(storyName(name)) })
+	names = slices.DeleteFunc(names, func(name string) bool { return !o.only.MatchString(storyName(name)) })
 	if len(names) == 0 {
-		return 0, fmt.Errorf("%s: no scenario is called so: --run %s", dir, only)
+		return 0, fmt.Errorf("%s: no scenario is called so: --run %s", dir, o.only)
 	}
 	r := &scenario.Runner{
-		File: file, Protocol: text,
+		File: file, Protocol: text, Orders: o.orders, Seed: o.seed,
 		NewDecoder: func(ps []*protocol.Protocol) (*fhir.Decoder, error) { return app.NewDecoder(ps, nil) },
 	}
+	every, orders, repeated := 0, 0, 0
 	for _, name := range names {
-		problems, err := testScenario(r, name, update)
+		out, err := testScenario(r, name, o.update)
+		problems := out.Failures
 		if err != nil {
 			problems = []string{err.Error()}
 		}
+		orders, repeated = orders+out.Played.Orders, repeated+out.Played.Repeated
+		if out.Played.Every() {
+			every++
+		}
 		short := storyName(name)
 		if len(problems) == 0 {
-			fmt.Fprintf(c.OutOrStdout(), "ok    %s\n", short)
+			fmt.Fprintf(c.OutOrStdout(), "ok    %-40s %s\n", short, played(out.Played))
 			continue
 		}
 		failed++
 		fmt.Fprintf(c.OutOrStdout(), "FAIL  %s\n      %s\n", short, strings.ReplaceAll(strings.Join(problems, "\n"), "\n", "\n      "))
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%d scenarios, %d failed\n", len(names), failed)
+	fmt.Fprintf(c.OutOrStdout(), "%d scenarios, %d failed; played in %d orders (of %d scenarios in every one, of the others in %d each, seed %d) and %d times with repetitions\n",
+		len(names), failed, orders, every, o.orders, o.seed, repeated)
 	return failed, nil
+}
+
+// played says in how many ways a story came out the same: "7 lines: all 5040 orders, 32 repetitions".
+func played(p scenario.Played) string {
+	of := ""
+	if p.Every() {
+		of = "all "
+	}
+	return fmt.Sprintf("%2d lines: %s%d orders, %d repetitions", p.Lines, of, p.Orders, p.Repeated)
 }
 
 func storyName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txtar") }
 
-func testScenario(r *scenario.Runner, name string, update bool) ([]string, error) {
+func testScenario(r *scenario.Runner, name string, update bool) (out scenario.Outcome, err error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	s, err := scenario.Parse(name, data)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	out, err := r.Run(s)
-	if err != nil || !update {
-		return out.Failures, err
+	if out, err = r.Run(s); err != nil || !update {
+		return out, err
 	}
-	return nil, os.WriteFile(name, out.Golden, 0o644)
+	out.Failures = nil
+	return out, os.WriteFile(name, out.Golden, 0o644)
 }

@@ -143,6 +143,24 @@ func (e *Evaluator) take(l *feed.Line, outcomes []fhir.Outcome) {
 	}
 }
 
+// InOrder returns an evaluator that has read lines of the one file that e has read, in another order: numbers of lines from 1, any of them more than once. What
+// was decoded is shared: nothing changes a fact.
+func (e *Evaluator) InOrder(lines []int) *Evaluator {
+	byLine := map[int][]item{}
+	for _, it := range e.items {
+		byLine[it.line] = append(byLine[it.line], it)
+	}
+	other := *e
+	other.items = make([]item, 0, len(e.items))
+	for place, line := range lines {
+		for _, it := range byLine[line] {
+			it.line = place + 1
+			other.items = append(other.items, it)
+		}
+	}
+	return &other
+}
+
 func digest(data []byte) (d [8]byte) {
 	h := sha256.Sum256(data)
 	copy(d[:], h[:])
@@ -162,6 +180,25 @@ type Result struct {
 // At says what is true at an instant. Lines received after it are ignored. The answer does not depend on the order or repetition of lines, but for
 // the places of refused ones.
 func (e *Evaluator) At(now time.Time) Result {
+	a := e.AnswerAt(now)
+	r := Result{Findings: a.Findings, Refused: a.refused}
+	for i, proto := range e.protocols {
+		r.Panels = append(r.Panels, aggregate.Panels(proto, a.Summaries[i], a.Feed, now)...)
+	}
+	return r
+}
+
+// Answer is a [Result] before the patients are counted.
+type Answer struct {
+	Findings  []rules.Finding
+	Summaries [][]rules.Summary // by protocol, in the order of [New]
+	Feed      []aggregate.SiteRow
+
+	refused []Refused
+}
+
+// AnswerAt is [Evaluator.At] without the panels, which follow from the rest and cost more than it.
+func (e *Evaluator) AnswerAt(now time.Time) Answer {
 	sites := map[string]*site.Site{}
 	versions := map[string]map[uint64]bool{} // by site: hashes, a tenth of what the names of the versions take
 	seed := maphash.MakeSeed()
@@ -184,15 +221,14 @@ func (e *Evaluator) At(now time.Time) Result {
 			last[f.Site] = f.ReceivedAt
 		}
 	}
-	var r Result
-	summaries := map[*protocol.Protocol][]rules.Summary{}
+	r := Answer{Summaries: make([][]rules.Summary, len(e.protocols))}
 	for _, name := range sortedKeys(sites) {
 		for _, p := range sites[name].Patients() {
-			for _, proto := range e.protocols {
+			for i, proto := range e.protocols {
 				answer := p.Answer(proto, now)
 				r.Findings = append(r.Findings, answer.Findings...)
 				if answer.Summary.Enrolled {
-					summaries[proto] = append(summaries[proto], answer.Summary)
+					r.Summaries[i] = append(r.Summaries[i], answer.Summary)
 				}
 			}
 		}
@@ -203,13 +239,13 @@ func (e *Evaluator) At(now time.Time) Result {
 		if ref.receivedAt.After(now) {
 			continue
 		}
-		r.Refused = append(r.Refused, ref)
+		r.refused = append(r.refused, ref)
 		if refusedOnce[ref.site] == nil {
 			refusedOnce[ref.site] = map[[8]byte]bool{}
 		}
 		refusedOnce[ref.site][ref.digest] = true
 	}
-	slices.SortStableFunc(r.Refused, func(a, b Refused) int { return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line) })
+	slices.SortStableFunc(r.refused, func(a, b Refused) int { return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line) })
 	rows := map[string]*aggregate.SiteRow{}
 	row := func(name string) *aggregate.SiteRow {
 		if rows[name] == nil {
@@ -226,12 +262,8 @@ func (e *Evaluator) At(now time.Time) Result {
 	for name, once := range refusedOnce {
 		row(name).DeadLetters = uint64(len(once))
 	}
-	var feedRows []aggregate.SiteRow
 	for _, name := range sortedKeys(rows) {
-		feedRows = append(feedRows, *rows[name])
-	}
-	for _, proto := range e.protocols {
-		r.Panels = append(r.Panels, aggregate.Panels(proto, summaries[proto], feedRows, now)...)
+		r.Feed = append(r.Feed, *rows[name])
 	}
 	return r
 }

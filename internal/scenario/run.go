@@ -1,11 +1,9 @@
 package scenario
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -19,15 +17,12 @@ import (
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
-// Shuffles is how many orders of the feed are tried where a [Runner] does not say.
-const Shuffles = 50
-
 // Runner runs the scenarios of one protocol.
 type Runner struct {
 	File       string // of the protocol, for errors
 	Protocol   []byte // its text
 	NewDecoder func([]*protocol.Protocol) (*fhir.Decoder, error)
-	Shuffles   int    // orders of the feed to try, 0 for [Shuffles]
+	Orders     int    // of a feed of more than [AllOrders] lines, 0 for [DefaultOrders]
 	Seed       uint64 // of the orders
 }
 
@@ -35,6 +30,7 @@ type Runner struct {
 type Outcome struct {
 	// Failures are written for the protocol's author: what is wrong and, line by line, what was wanted (-) and said (+).
 	Failures []string
+	Played   Played
 	// Golden is the file with the sections that are wanted as they came out.
 	Golden []byte
 }
@@ -53,12 +49,8 @@ func (r *Runner) Run(s *Scenario) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	play := func(feed []string) (*offline.Evaluator, error) {
-		e := offline.New(decoder, []*protocol.Protocol{p})
-		return e, e.Read(sectionFeed, strings.NewReader(strings.Join(feed, "\n")+"\n"), nil)
-	}
-	e, err := play(s.feed)
-	if err != nil {
+	e := offline.New(decoder, []*protocol.Protocol{p})
+	if err := e.Read(sectionFeed, strings.NewReader(strings.Join(s.feed, "\n")+"\n"), nil); err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	now := cmp.Or(s.asOf, e.Latest())
@@ -113,7 +105,8 @@ func (r *Runner) Run(s *Scenario) (Outcome, error) {
 	if why := foldsTo(events, final.Findings); why != "" {
 		out.Failures = append(out.Failures, "the alert events do not end at the findings: "+why)
 	}
-	why, err := r.converges(s, &final, now, play)
+	var why string
+	out.Played, why, err = r.converges(s, func(order []int) ([]byte, error) { return lines(e.InOrder(order).AnswerAt(now)) })
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
@@ -122,49 +115,6 @@ func (r *Runner) Run(s *Scenario) (Outcome, error) {
 	}
 	out.Golden = s.format(got)
 	return out, nil
-}
-
-// converges shuffles and repeats the feed and compares the answers to the byte.
-func (r *Runner) converges(s *Scenario, final *offline.Result, now time.Time, play func([]string) (*offline.Evaluator, error)) (string, error) {
-	want, err := answer(final)
-	if err != nil {
-		return "", err
-	}
-	random := rand.New(rand.NewPCG(r.Seed, 1))
-	for try := range cmp.Or(r.Shuffles, Shuffles) {
-		feed := slices.Clone(s.feed)
-		for range random.IntN(len(s.feed) + 1) {
-			feed = append(feed, s.feed[random.IntN(len(s.feed))])
-		}
-		random.Shuffle(len(feed), func(i, j int) { feed[i], feed[j] = feed[j], feed[i] })
-		e, err := play(feed)
-		if err != nil {
-			return "", err
-		}
-		result := e.At(now)
-		got, err := answer(&result)
-		if err != nil {
-			return "", err
-		}
-		if !bytes.Equal(got, want) {
-			var order []string
-			for _, line := range feed {
-				order = append(order, fmt.Sprint(slices.Index(s.feed, line)+1))
-			}
-			d := diff.Diff("feed in its order", want, "feed in this order", got)
-			return fmt.Sprintf("order matters: shuffle %d (seed %d) with the lines %s says something else:\n%s", try+1, r.Seed, strings.Join(order, " "), indent(string(d))), nil
-		}
-	}
-	return "", nil
-}
-
-// answer is the part of a result that may not depend on the order of lines, as evaluate prints it.
-func answer(r *offline.Result) ([]byte, error) {
-	var b bytes.Buffer
-	sorted := *r
-	sorted.Refused = nil // they name lines
-	err := sorted.Write(&b)
-	return b.Bytes(), err
 }
 
 // foldsTo says how the last word told of every alert differs from the findings, "" if it does not. When a finding was detected may differ:

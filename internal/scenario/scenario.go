@@ -12,8 +12,8 @@
 // want-final and want-aggregates may be asked at another instant as well: "-- want-final 2026-02-19T14:15:00-06:00 --". Times in the
 // sections that are wanted are those of the study's clocks.
 //
-// Beside what it asks for, every scenario is held to two things: the same lines in any order and repetition give the same findings and
-// aggregates to the byte, and the alert events told in turn end at exactly the findings.
+// Beside what it asks for, every scenario is held to two things: the same lines in any order and with repetitions give the same findings and contributions
+// to the aggregates to the byte (every order of at most [AllOrders] lines, a sample of more), and the alert events told in turn end at exactly the findings.
 package scenario
 
 import (
