@@ -2,7 +2,7 @@
 GOTESTSUM = go run gotest.tools/gotestsum@v1.13.0
 GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: test short build demo bench reliability race fuzz mutants lint cover
+.PHONY: test short build demo bench reliability race fuzz mutants oracle lint cover
 
 test: ## everything: static checks, unit, property, virtual-time and kill tests; what is skipped is named at the end
 	@test -z "$$(gofmt -l cmd consumers deployments fhir internal rules)" || { gofmt -l cmd consumers deployments fhir internal rules; echo "run gofmt -w on these"; exit 1; }
@@ -41,6 +41,12 @@ fuzz: ## a minute for every byte boundary
 MUTANTS = 1000000
 mutants: ## a million nearly valid resources: what r4json decodes, google/fhir decodes alike
 	TRIALWATCH_MUTANTS=$(MUTANTS) go test -count=1 -v -timeout 60m -run 'MutantsAgree|CorporaAgree|Canary' ./fhir/r4json
+
+oracle: ## asks R again what the statistics are, and compares
+	@Rscript -e 'library(survival); library(coin)' >/dev/null 2>&1 || { echo "R is missing: apt-get install --no-install-recommends r-base-core r-cran-survival r-cran-coin"; exit 1; }
+	@mkdir -p dist
+	Rscript rules/stat/testdata/oracle.R > dist/oracle.ndjson && mv dist/oracle.ndjson rules/stat/testdata/oracle.ndjson
+	go test -count=1 -v -run AgreesWithR ./rules/stat
 
 lint:
 	$(GOLANGCI) run

@@ -4,8 +4,8 @@
 // result of false, never a NaN or an infinity. Results are the same to the bit for any order of the input, and no input is changed. Input that no
 // data can give (a negative count, a part larger than the whole, a NaN) panics: it is a mistake of the caller.
 //
-// Distributions are gonum's. Everything else is compared with R (package survival, fisher.test, wilcox.test, binom.test) over the data sets of
-// testdata, which testdata/oracle.R makes.
+// Distributions are gonum's. All of it is compared with R (binom.test, fisher.test, wilcox.test, the packages survival and coin) over the 800 data sets
+// in testdata/oracle.ndjson, which testdata/oracle.R makes ("make oracle"): everything agrees to 1e-11 of its value.
 package stat
 
 import (
@@ -18,6 +18,9 @@ import (
 
 // tail is what lies outside of either limit.
 const tail = 0.025
+
+// normal is the standard normal quantile of the upper limit: 1.96.
+var normal = mathext.NormalQuantile(1 - tail)
 
 // Estimate is a value with its limits. What is nil cannot be estimated; tables print it as NA. The zero value estimates nothing.
 type Estimate struct {

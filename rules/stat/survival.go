@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-
-	"gonum.org/v1/gonum/mathext"
 )
 
 // Observation is how long somebody was followed, in any unit, and whether that ended in the event. Where it did not, it is censored: the event
@@ -56,7 +54,7 @@ func KaplanMeier(observations []Observation) Curve {
 			greenwood += d / (n * (n - d))
 			s.SE = some(survival * math.Sqrt(greenwood))
 			if survival < 1 {
-				half := mathext.NormalQuantile(1-tail) * math.Sqrt(greenwood) / math.Log(survival) // negative
+				half := normal * math.Sqrt(greenwood) / math.Log(survival) // negative
 				s.Low, s.High = some(math.Pow(survival, math.Exp(-half))), some(math.Pow(survival, math.Exp(half)))
 			}
 		}
