@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -33,11 +34,19 @@ type AggregateConfig struct {
 // Aggregate reads standings and publishes panels by arm: at most one a second a panel, and only what changed. A panel is a pure function of the
 // standings, so two workers publish the same; the expected sequence of the subject keeps an old one from overwriting a new one.
 type Aggregate struct {
-	cfg AggregateConfig
+	cfg       AggregateConfig
+	protocols atomic.Pointer[[]*protocol.Protocol]
 }
 
 // NewAggregate returns an aggregate stage.
-func NewAggregate(cfg AggregateConfig) *Aggregate { return &Aggregate{cfg} }
+func NewAggregate(cfg AggregateConfig) *Aggregate {
+	a := &Aggregate{cfg: cfg}
+	a.Use(cfg.Protocols)
+	return a
+}
+
+// Use makes the panels by other protocols from here on.
+func (a *Aggregate) Use(protocols []*protocol.Protocol) { a.protocols.Store(&protocols) }
 
 // publishEvery is the shortest time between two publications of a panel. A panel that has not changed is published anew after refreshEvery, so
 // that its asOf says that somebody still looks.
@@ -127,7 +136,7 @@ func (a *Aggregate) publish(ctx context.Context, patients map[string]wire.Patien
 	}
 	slices.Sort(keys)
 	now := a.cfg.Clock.Now().Truncate(time.Second)
-	for _, p := range a.cfg.Protocols {
+	for _, p := range *a.protocols.Load() {
 		var summaries []rules.Summary
 		for _, k := range keys {
 			for _, s := range patients[k].Studies {

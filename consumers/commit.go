@@ -42,7 +42,7 @@ func (b *batch) touch(st *watched) {
 
 func (b *batch) standing(p *site.Patient, st *watched) error {
 	body := wire.PatientStanding{Identity: p.Identity}
-	for _, proto := range b.session.cfg.Protocols {
+	for _, proto := range b.session.protocols {
 		if standing := p.Standings[proto.Study]; standing != nil {
 			body.Studies = append(body.Studies, standing)
 		}

@@ -35,18 +35,27 @@ type IntakeConfig struct {
 // Intake reads FHIR resources and writes facts and dead letters. It keeps no state: any number of workers may run, and a crash repeats facts and
 // dead letters, which does no harm.
 type Intake struct {
-	cfg IntakeConfig
+	cfg     IntakeConfig
+	decoder atomic.Pointer[fhir.Decoder]
 }
 
 // NewIntake returns an intake.
 func NewIntake(cfg IntakeConfig) *Intake {
-	cfg.Metrics.parses.of.Store(cfg.Decoder)
-	return &Intake{cfg}
+	in := &Intake{cfg: cfg}
+	in.Use(cfg.Decoder)
+	return in
+}
+
+// Use reads what comes from here on by another decoder. What was read before is read again by [Intake.Reread].
+func (in *Intake) Use(d *fhir.Decoder) {
+	in.cfg.Metrics.parses.of.Store(d)
+	in.decoder.Store(d)
 }
 
 const (
 	intakeConsumer = "intake"
 	intakeBatch    = 500
+	intakeAckWait  = time.Minute
 	intakeWait     = 20 * time.Second // for the next message, before asking the broker anew
 )
 
@@ -56,11 +65,9 @@ func (in *Intake) Run(ctx context.Context) error {
 }
 
 func (in *Intake) run(ctx context.Context) error {
-	consumer, err := in.cfg.JetStream.CreateOrUpdateConsumer(ctx, wire.StreamFHIR, jetstream.ConsumerConfig{
-		Durable: intakeConsumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: 20 * intakeBatch,
-	})
+	consumer, err := in.consumer(ctx)
 	if err != nil {
-		return fmt.Errorf("consumer of %s: %w", wire.StreamFHIR, err)
+		return err
 	}
 	for ctx.Err() == nil {
 		msgs, err := fetch(ctx, consumer)
@@ -108,23 +115,7 @@ func fetch(ctx context.Context, consumer jetstream.Consumer) (msgs []jetstream.M
 // take decodes messages and publishes what became of them: dead letters first, then facts, then the acknowledgements. A crash in between repeats
 // some of it, and nothing is lost.
 func (in *Intake) take(ctx context.Context, msgs []jetstream.Msg) error {
-	decoded := make([][]fhir.Outcome, len(msgs))
-	meta := make([]*jetstream.MsgMetadata, len(msgs))
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(msgs) {
-					return
-				}
-				decoded[i], meta[i] = in.decode(msgs[i])
-			}
-		})
-	}
-	wg.Wait()
-
+	decoded, meta := in.decodeAll(msgs)
 	var dead, facts []*nats.Msg
 	for i, outcomes := range decoded {
 		site := wire.Site(msgs[i].Subject())
@@ -159,12 +150,32 @@ func (in *Intake) take(ctx context.Context, msgs []jetstream.Msg) error {
 	return nil
 }
 
+func (in *Intake) decodeAll(msgs []jetstream.Msg) ([][]fhir.Outcome, []*jetstream.MsgMetadata) {
+	decoded := make([][]fhir.Outcome, len(msgs))
+	meta := make([]*jetstream.MsgMetadata, len(msgs))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(msgs) {
+					return
+				}
+				decoded[i], meta[i] = in.decode(msgs[i])
+			}
+		})
+	}
+	wg.Wait()
+	return decoded, meta
+}
+
 func (in *Intake) decode(m jetstream.Msg) ([]fhir.Outcome, *jetstream.MsgMetadata) {
 	meta, err := m.Metadata()
 	if err != nil { // not a JetStream message: cannot happen on a consumer
 		meta = &jetstream.MsgMetadata{}
 	}
-	return in.cfg.Decoder.Decode(fhir.Message{Data: m.Data(), Site: wire.Site(m.Subject()), ReceivedAt: in.receivedAt(m, meta)}), meta
+	return in.decoder.Load().Decode(fhir.Message{Data: m.Data(), Site: wire.Site(m.Subject()), ReceivedAt: in.receivedAt(m, meta)}), meta
 }
 
 // receivedAt is the broker's time of a message, or what a trusted publisher says.
@@ -209,6 +220,8 @@ type Metrics struct {
 	evaluations prometheus.Counter
 	unreadable  prometheus.Counter
 	parses      *parses
+	reloads     *prometheus.CounterVec
+	refused     prometheus.Gauge
 	notRelevant sync.Map // site → *atomic.Uint64
 	lastEvent   sync.Map // site → time.Time, the latest receipt
 }
@@ -224,9 +237,17 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		evaluations: prometheus.NewCounter(prometheus.CounterOpts{Name: "trialwatch_evaluations_total", Help: "Evaluations of one patient."}),
 		unreadable:  prometheus.NewCounter(prometheus.CounterOpts{Name: "trialwatch_facts_unreadable_total", Help: "Messages in FACTS that this build cannot read; they were skipped."}),
 		parses:      newParses(),
+		reloads:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trialwatch_protocol_reloads_total", Help: "Changed protocol and site files, by what became of them."}, []string{"result"}),
+		refused:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "trialwatch_protocol_refused", Help: "1 while the protocol and site files are not those that run: they were refused."}),
 	}
-	r.MustRegister(m.resources, m.transitions, m.commits, m.fenced, m.panics, m.evaluations, m.unreadable, m.parses)
+	r.MustRegister(m.resources, m.transitions, m.commits, m.fenced, m.panics, m.evaluations, m.unreadable, m.parses, m.reloads, m.refused)
 	return m
+}
+
+// Reload notes what became of changed files, and whether they are those that run.
+func (m *Metrics) Reload(result string, refused bool) {
+	m.reloads.WithLabelValues(result).Inc()
+	m.refused.Set(map[bool]float64{true: 1}[refused])
 }
 
 func (m *Metrics) resource(site string, o *fhir.Outcome) {

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -42,11 +43,46 @@ type WatchConfig struct {
 // Watch keeps the timelines of all sites, evaluates them, and commits what is new. One worker is active: a second one is fenced by the
 // checkpoint, drops its memory and recovers.
 type Watch struct {
-	cfg WatchConfig
+	cfg   WatchConfig
+	asked chan struct{} // to use other protocols
+
+	mu        sync.Mutex
+	protocols []*protocol.Protocol
+	next      *change // nil: none
+}
+
+// change is other protocols, and the fact that must have been read before they judge.
+type change struct {
+	protocols []*protocol.Protocol
+	after     uint64
 }
 
 // NewWatch returns a watch.
-func NewWatch(cfg WatchConfig) *Watch { return &Watch{cfg} }
+func NewWatch(cfg WatchConfig) *Watch {
+	return &Watch{cfg: cfg, protocols: cfg.Protocols, asked: make(chan struct{}, 1)}
+}
+
+// Use lets other protocols judge, once the fact after has been read: every patient is evaluated again, and what comes to something else is told with the reason
+// "protocol <old> → <new>". Of several calls the last counts. What a crash leaves undone the next start finds, since each standing names the protocol that judged it.
+func (w *Watch) Use(protocols []*protocol.Protocol, after uint64) {
+	w.mu.Lock()
+	w.next = &change{protocols, after}
+	w.mu.Unlock()
+	select {
+	case w.asked <- struct{}{}:
+	default: // it has not looked since the last
+	}
+}
+
+// current are the protocols that judge when so much has been read, and whether they are others than before.
+func (w *Watch) current(read uint64) (ps []*protocol.Protocol, changed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.next != nil && read >= w.next.after {
+		w.protocols, w.next, changed = w.next.protocols, nil, true
+	}
+	return w.protocols, changed
+}
 
 // Run works until ctx ends, and then returns nil.
 func (w *Watch) Run(ctx context.Context) error {
@@ -54,7 +90,7 @@ func (w *Watch) Run(ctx context.Context) error {
 		if w.cfg.Behind != nil {
 			w.cfg.Behind()
 		}
-		s := &session{cfg: &w.cfg, sites: map[string]*watched{}}
+		s := &session{cfg: &w.cfg, watch: w, sites: map[string]*watched{}}
 		s.load = func(name, identity string) ([]*timeline.Fact, error) { return s.facts(ctx, name, identity) }
 		return s.run(ctx)
 	})
@@ -62,19 +98,21 @@ func (w *Watch) Run(ctx context.Context) error {
 
 // session is one life of a worker: everything in memory, from recovery to the first error.
 type session struct {
-	cfg      *WatchConfig
-	sites    map[string]*watched
-	hash     string // of the loaded protocols
-	caughtUp bool
-	now      time.Time // the last evaluating now: it never runs backwards
-	received time.Time // the latest receipt read: now, while catching up
-	read     uint64    // sequence of the last fact read
-	timers   timers
-	dirty    map[*site.Patient]work
-	backlog  uint64 // facts of before the start that are still to be read
-	idle     int    // facts read since the last commit
-	silence  silence
-	load     func(site, identity string) ([]*timeline.Fact, error)
+	cfg       *WatchConfig
+	watch     *Watch
+	sites     map[string]*watched
+	protocols []*protocol.Protocol
+	hash      string // of the protocols
+	caughtUp  bool
+	now       time.Time // the last evaluating now: it never runs backwards
+	received  time.Time // the latest receipt read: now, while catching up
+	read      uint64    // sequence of the last fact read
+	timers    timers
+	dirty     map[*site.Patient]work
+	backlog   uint64 // facts of before the start that are still to be read
+	idle      int    // facts read since the last commit
+	silence   silence
+	load      func(site, identity string) ([]*timeline.Fact, error)
 }
 
 // watched is a site and the fence of its checkpoint.
@@ -99,12 +137,7 @@ const (
 )
 
 func (s *session) run(ctx context.Context) error {
-	var hashes []string
-	for _, p := range s.cfg.Protocols {
-		hashes = append(hashes, p.Hash[:16])
-	}
-	slices.Sort(hashes)
-	s.hash = strings.Join(hashes, "+")
+	s.judgeBy(s.watch.current(0))
 	s.dirty = map[*site.Patient]work{}
 	if err := s.recover(ctx); err != nil {
 		return err
@@ -123,9 +156,27 @@ func (s *session) run(ctx context.Context) error {
 		if err := s.gather(ctx, facts); err != nil {
 			return err
 		}
+		s.judgeBy(s.watch.current(s.read))
 		if err := s.evaluateAndCommit(ctx); err != nil {
 			return err
 		}
+	}
+}
+
+// judgeBy lets protocols judge from here on. Once all facts of before were read every patient is evaluated again; until then nobody is anyway.
+func (s *session) judgeBy(protocols []*protocol.Protocol, changed bool) {
+	if s.protocols != nil && !changed {
+		return
+	}
+	hashes := make([]string, len(protocols))
+	for i, p := range protocols {
+		hashes[i] = p.Hash[:16]
+	}
+	slices.Sort(hashes)
+	s.protocols, s.hash = protocols, strings.Join(hashes, "+")
+	if s.caughtUp {
+		s.cfg.Logger.Info().Str("protocols", s.hash).Msg("every patient is evaluated by other protocols")
+		s.evaluateAll()
 	}
 }
 
@@ -145,6 +196,7 @@ func (s *session) gather(ctx context.Context, facts *reader) error {
 		return ctx.Err()
 	case err := <-facts.err:
 		return err
+	case <-s.watch.asked:
 	case <-timer:
 		if err := s.listen(ctx, due); err != nil {
 			return err
@@ -173,7 +225,7 @@ func (s *session) gather(ctx context.Context, facts *reader) error {
 	}
 	for _, p := range s.timers.due(s.now) {
 		if _, ok := s.dirty[p.patient]; !ok {
-			s.dirty[p.patient] = work{p.site, "timer"}
+			s.dirty[p.patient] = work{p.site, site.Timer}
 		}
 	}
 	return nil
@@ -254,30 +306,23 @@ func (s *session) facts(ctx context.Context, siteName, identity string) (fs []*t
 // reachEnd is called once, at the end of the facts as it was at the start: from here on time counts, and timers fire.
 func (s *session) reachEnd() {
 	s.caughtUp = true
-	for _, st := range s.sites {
-		for _, p := range st.Patients() {
-			if _, ok := s.dirty[p]; !ok {
-				s.dirty[p] = work{st, s.restartReason(p)}
-			}
-		}
-	}
+	s.evaluateAll()
 	s.cfg.Logger.Info().Uint64("facts_seq", s.read).Msg("watch has caught up")
 	if s.cfg.CaughtUp != nil {
 		s.cfg.CaughtUp()
 	}
 }
 
-// restartReason is why a patient's answer may differ after a start though no fact is new: time passed, or the protocol changed.
-func (s *session) restartReason(p *site.Patient) string {
-	for _, proto := range s.cfg.Protocols {
-		if st := p.Standings[proto.Study]; st != nil && st.Protocol != proto.Hash && st.Protocol != "" {
-			return "protocol " + short(st.Protocol) + " → " + short(proto.Hash)
+// evaluateAll evaluates everybody though no fact is new: time passed, or the protocols are others.
+func (s *session) evaluateAll() {
+	for _, st := range s.sites {
+		for _, p := range st.Patients() {
+			if _, ok := s.dirty[p]; !ok {
+				s.dirty[p] = work{st, site.Timer}
+			}
 		}
 	}
-	return "timer"
 }
-
-func short(hash string) string { return hash[:min(8, len(hash))] }
 
 func (s *session) site(name string) *watched {
 	st := s.sites[name]
@@ -399,10 +444,10 @@ func (s *session) evaluate(p *site.Patient, cause alert.Cause) (es []site.Evalua
 			s.cfg.Metrics.panics.Inc()
 			// The panic's value may quote data: only where it happened is logged.
 			s.cfg.Logger.Error().Str("stack", string(debug.Stack())).Msg("evaluation failed")
-			es = failed(p, s.cfg.Protocols, cause)
+			es = failed(p, s.protocols, cause)
 		}
 	}()
-	return p.Evaluate(s.cfg.Protocols, cause)
+	return p.Evaluate(s.protocols, cause)
 }
 
 // failed opens data.evaluation-failed beside what stands; the next evaluation that succeeds retracts it.
@@ -419,7 +464,7 @@ func failed(p *site.Patient, protocols []*protocol.Protocol, cause alert.Cause) 
 			continue
 		}
 		es = append(es, site.Evaluation{
-			Standing: st, Changed: true, Answer: rules.Answer{Summary: st.Summary},
+			Standing: st, Changed: true, Protocol: st.Protocol, Answer: rules.Answer{Summary: st.Summary},
 			Events: alert.Diff(nil, []rules.Finding{f}, cause),
 		})
 	}

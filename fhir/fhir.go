@@ -16,6 +16,9 @@ package fhir
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -113,6 +116,8 @@ type Decoder struct {
 	families map[string]*unit.Family // with a site's spellings
 	normal   map[string]Range
 	sites    map[string]*Decoder
+
+	relevance string
 }
 
 // New returns a decoder. It fails if a concept has a code that is not "system|code", or a site a unit that is none.
@@ -127,6 +132,7 @@ func New(cfg Config) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.relevance = relevance(&cfg, sites)
 	d.sites = map[string]*Decoder{}
 	for name, s := range sites {
 		if d.sites[name], err = d.at(&s); err != nil {
@@ -134,6 +140,27 @@ func New(cfg Config) (*Decoder, error) {
 		}
 	}
 	return d, nil
+}
+
+// Relevance names what the decoder makes facts of: two decoders of one name keep the same resources, and the same values of each. With another name some of what
+// was not relevant to the one may be to the other.
+func (d *Decoder) Relevance() string { return d.relevance }
+
+func relevance(cfg *Config, sites map[string]Site) string {
+	type codes struct {
+		Concepts []Concept
+		Units    map[string]map[string]string
+	}
+	of := map[string]codes{}
+	for name, s := range sites {
+		of[name] = codes{s.Concepts, s.Units}
+	}
+	h := sha256.New()
+	h.Write(codesYAML)
+	if err := json.NewEncoder(h).Encode([]any{cfg.Reads, cfg.Concepts, of}); err != nil {
+		panic("fhir: plain data: " + err.Error())
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // at returns the decoder of one site.

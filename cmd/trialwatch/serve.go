@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -42,7 +44,10 @@ func newServe() *cobra.Command {
 		Short: "Run the stages: intake, watch, aggregate and the page",
 		Long: `serve runs trialwatch until it is stopped. Without --nats it runs a broker of its own on a loopback port, which
 acknowledges a message when the disk has it; <data>/nats.json says how to reach it, for the other subcommands and for
-the nats client. EHR systems publish FHIR R4 resources to fhir.<site>.<ResourceType>.`,
+the nats client. EHR systems publish FHIR R4 resources to fhir.<site>.<ResourceType>.
+
+Protocol and site files are read again when they change, and at once on SIGHUP. A file that is not in order, or that would
+judge the past without saying so, is refused: the log says why, and what ran goes on.`,
 		Example: `  trialwatch serve --data /var/lib/trialwatch --protocol trial.yaml
   trialwatch serve --nats nats://broker:4222 --creds trialwatch.creds --stages intake,watch`,
 		Args: cobra.NoArgs,
@@ -66,7 +71,11 @@ the nats client. EHR systems publish FHIR R4 resources to fhir.<site>.<ResourceT
 				return err
 			}
 			o := app.DefaultOptions()
-			o.Sites = sites
+			o.Sites, o.Files = sites, app.Files{Protocols: cfg.Protocols, Sites: cfg.SiteFiles}
+			hangUp := make(chan os.Signal, 1)
+			signal.Notify(hangUp, syscall.SIGHUP)
+			defer signal.Stop(hangUp)
+			o.Reload = hangUp
 			o.DataDir, o.NATS, o.Creds, o.Listen, o.Protocols, o.BaseURLs, o.Logger, o.TrustReceivedAt = cfg.Data, cfg.NATS, cfg.Creds, cfg.Listen, ps, cfg.BaseURLs, log, trust
 			if cfg.Stages != nil {
 				o.Stages = cfg.Stages

@@ -37,6 +37,14 @@ type App struct {
 	js       jetstream.JetStream
 	addr     string
 	caughtUp atomic.Bool
+	notice   atomic.Pointer[string] // what runs is not what stands in the files; nil: it is
+
+	// The stages of this process, nil for those that run elsewhere.
+	intake    *consumers.Intake
+	watch     *consumers.Watch
+	aggregate *consumers.Aggregate
+	hub       *web.Hub
+	metrics   *consumers.Metrics
 
 	cancel   context.CancelFunc
 	workers  sync.WaitGroup
@@ -130,7 +138,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	metrics := consumers.NewMetrics(registry)
+	a.metrics = consumers.NewMetrics(registry)
 
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.cancel = cancel
@@ -139,13 +147,14 @@ func (a *App) Start(ctx context.Context) error {
 	worker := fmt.Sprintf("%s-%d", wire.Token(host), os.Getpid())
 	log := o.Logger
 	if slices.Contains(o.Stages, StageIntake) {
-		a.work(run, consumers.NewIntake(consumers.IntakeConfig{
-			JetStream: a.js, Decoder: decoder, SiteKey: key, Logger: log.With().Str("stage", StageIntake).Logger(), Metrics: metrics, TrustReceivedAt: o.TrustReceivedAt,
-		}).Run)
+		a.intake = consumers.NewIntake(consumers.IntakeConfig{
+			JetStream: a.js, Decoder: decoder, SiteKey: key, Logger: log.With().Str("stage", StageIntake).Logger(), Metrics: a.metrics, TrustReceivedAt: o.TrustReceivedAt,
+		})
+		a.work(run, a.intake.Run)
 	}
 	if slices.Contains(o.Stages, StageWatch) {
-		a.work(run, consumers.NewWatch(consumers.WatchConfig{
-			JetStream: a.js, Protocols: o.Protocols, SiteKey: key, Clock: o.Clock, Worker: worker, Logger: log.With().Str("stage", StageWatch).Logger(), Metrics: metrics,
+		a.watch = consumers.NewWatch(consumers.WatchConfig{
+			JetStream: a.js, Protocols: o.Protocols, SiteKey: key, Clock: o.Clock, Worker: worker, Logger: log.With().Str("stage", StageWatch).Logger(), Metrics: a.metrics,
 			Zones:  Zones(o.Sites),
 			Behind: func() { a.caughtUp.Store(false) },
 			CaughtUp: func() {
@@ -155,18 +164,34 @@ func (a *App) Start(ctx context.Context) error {
 				}
 			},
 			WithoutFence: o.WithoutFence,
-		}).Run)
+		})
 	} else {
 		a.caughtUp.Store(true)
 	}
 	if slices.Contains(o.Stages, StageAggregate) {
-		a.work(run, consumers.NewAggregate(consumers.AggregateConfig{
-			JetStream: a.js, Protocols: o.Protocols, Clock: o.Clock, Logger: log.With().Str("stage", StageAggregate).Logger(), Metrics: metrics,
-		}).Run)
+		a.aggregate = consumers.NewAggregate(consumers.AggregateConfig{
+			JetStream: a.js, Protocols: o.Protocols, Clock: o.Clock, Logger: log.With().Str("stage", StageAggregate).Logger(), Metrics: a.metrics,
+		})
+		a.work(run, a.aggregate.Run)
 	}
 	if slices.Contains(o.Stages, StageWeb) {
-		return a.startWeb(run, registry)
+		if err := a.startWeb(run, registry); err != nil {
+			return err
+		}
 	}
+	running := o.Files.running(o.Protocols)
+	a.work(run, func(ctx context.Context) error {
+		// The watch comes after what other codes have made facts of: it would call doses missed whose records are not facts yet.
+		if a.intake != nil {
+			if _, err := a.reread(ctx); err != nil {
+				return nil // only the end of ctx ends it
+			}
+		}
+		if a.watch != nil {
+			a.work(ctx, a.watch.Run)
+		}
+		return a.followFiles(ctx, running)
+	})
 	return nil
 }
 
@@ -211,19 +236,25 @@ func eachOnce(sites []*sitefile.Site) error {
 	return nil
 }
 
-func (a *App) startWeb(ctx context.Context, registry *prometheus.Registry) error {
-	o := &a.opts
+// studies are how the page names the studies and their arms.
+func studies(protocols []*protocol.Protocol) []web.Study {
 	var studies []web.Study
-	for _, p := range o.Protocols {
+	for _, p := range protocols {
 		s := web.Study{ID: p.Study, Title: p.Title, ArmTitles: map[string]string{}}
 		for _, arm := range p.Arms {
 			s.ArmTitles[arm.ID] = arm.Title
 		}
 		studies = append(studies, s)
 	}
+	return studies
+}
+
+func (a *App) startWeb(ctx context.Context, registry *prometheus.Registry) error {
+	o := &a.opts
 	hub := web.NewHub(web.Options{
-		Logger: o.Logger.With().Str("stage", StageWeb).Logger(), Title: "trialwatch", Studies: studies, Zone: o.Protocols[0].Zone, Demo: o.Demo,
+		Logger: o.Logger.With().Str("stage", StageWeb).Logger(), Title: "trialwatch", Studies: studies(o.Protocols), Zone: o.Protocols[0].Zone, Demo: o.Demo,
 	})
+	a.hub = hub
 	a.work(ctx, func(ctx context.Context) error {
 		return consumers.Follow(ctx, a.js, o.Logger, wire.StreamAggregates, "aggregates.>", hub.Panel)
 	})
@@ -240,6 +271,9 @@ func (a *App) startWeb(ctx context.Context, registry *prometheus.Registry) error
 			return
 		}
 		fmt.Fprintln(w, "ready")
+		if notice := a.notice.Load(); notice != nil {
+			fmt.Fprintln(w, *notice)
+		}
 	})
 	listener, err := net.Listen("tcp", o.Listen)
 	if err != nil {

@@ -5,6 +5,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -37,9 +38,13 @@ type Options struct {
 	Protocols []*protocol.Protocol
 	BaseURLs  []string // the sites' own FHIR base URLs
 	Sites     []*sitefile.Site
-	Sizes     wire.Sizes
-	Replicas  int
-	Clock     consumers.Clock
+	// Files are where Protocols and Sites were read from, in their order; when they change they are read again. The zero value is none.
+	Files Files
+	// Reload, if not nil, asks to look at the files at once.
+	Reload   <-chan os.Signal
+	Sizes    wire.Sizes
+	Replicas int
+	Clock    consumers.Clock
 	// TrustReceivedAt lets a message's header set its receipt: only demo and replays.
 	TrustReceivedAt bool
 	// Unsynced lets the embedded broker acknowledge before the disk has it. Only a demo, whose data live in a temporary folder, may.
@@ -76,6 +81,12 @@ func (o *Options) validate() error {
 			errs = append(errs, fmt.Errorf("two protocols of study %s", p.Study))
 		}
 		seen[p.Study] = true
+	}
+	if n := len(o.Files.Protocols); n > 0 && n != len(o.Protocols) {
+		errs = append(errs, fmt.Errorf("%d protocols and %d files of them", len(o.Protocols), n))
+	}
+	if n := len(o.Files.Sites); n > 0 && n != len(o.Sites) {
+		errs = append(errs, fmt.Errorf("%d sites and %d files of them", len(o.Sites), n))
 	}
 	if err := eachOnce(o.Sites); err != nil {
 		errs = append(errs, err)

@@ -85,7 +85,7 @@ func (d *Difference) Write(w io.Writer) error {
 		}
 	}
 	if len(d.Past) > 0 {
-		out.line("\nPAST  %s the past without saying so", plural(len(d.Past), "entry changes", "entries change"))
+		out.line("\nPAST  %s the past without saying so: a running trialwatch refuses the file", plural(len(d.Past), "entry changes", "entries change"))
 		for _, u := range d.Past {
 			out.line("  ! %s %s", u.Path, u.Text)
 		}

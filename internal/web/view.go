@@ -18,6 +18,7 @@ import (
 type view struct {
 	Title     string
 	Demo      bool
+	Notice    string
 	Studies   []studyView // one a study that has published aggregates, or the one that is expected to
 	Attention []alertRow  // open, urgent first
 	OpenCount int
@@ -113,7 +114,7 @@ const (
 func (h *Hub) view() (view, <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	v := view{Title: cmp.Or(h.opts.Title, "trialwatch"), Demo: h.opts.Demo, OpenCount: len(h.open), Told: h.told}
+	v := view{Title: cmp.Or(h.opts.Title, "trialwatch"), Demo: h.opts.Demo, Notice: h.notice, OpenCount: len(h.open), Told: h.told}
 	var feed aggregateBody
 	for _, name := range h.studies() {
 		v.Studies = append(v.Studies, h.study(name))

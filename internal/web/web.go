@@ -57,6 +57,7 @@ type Hub struct {
 	open    map[string]alert.Event              // by alert
 	latest  []alert.Event                       // newest last
 	told    int
+	notice  string        // of the operator's, above all else
 	changed chan struct{} // closed at the next change
 }
 
@@ -75,6 +76,22 @@ func NewHub(o Options) *Hub {
 		opts: o, pages: template.Must(template.New("").Funcs(template.FuncMap{"grades": func() []int { return []int{1, 2, 3, 4, 5} }}).ParseFS(files, "templates/*.html")),
 		panels: map[string]map[string]aggregateBody{}, open: map[string]alert.Event{}, changed: make(chan struct{}),
 	}
+}
+
+// SetStudies replaces the studies that are loaded.
+func (h *Hub) SetStudies(studies []Study) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.opts.Studies = studies
+	h.tell()
+}
+
+// SetNotice shows a line above all else, "" none.
+func (h *Hub) SetNotice(text string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.notice = text
+	h.tell()
 }
 
 // Panel takes in a published panel.

@@ -411,8 +411,10 @@ type Evaluation struct {
 	Standing *Standing // as it was
 	Answer   rules.Answer
 	Events   []alert.Event
-	// Changed: there is something to commit, an event or another contribution.
+	// Changed: there is something to commit, an event, another contribution or another protocol.
 	Changed bool
+	// Protocol is the hash of the one that judged.
+	Protocol string
 }
 
 // Answer is what is true of a patient in a study at an instant, on the clocks of the site.
@@ -441,22 +443,38 @@ func (p *Patient) Evaluate(protocols []*protocol.Protocol, cause alert.Cause) []
 			continue // nobody of ours
 		}
 		st := p.Standing(proto.Study)
-		cause.Protocol = proto.Pin()
-		e := Evaluation{Standing: st, Answer: answer, Events: alert.Diff(st.Told, answer.Findings, cause)}
+		why := cause
+		why.Protocol, why.Reason = proto.Pin(), reason(cause.Reason, st.Protocol, proto.Hash)
+		e := Evaluation{Standing: st, Answer: answer, Protocol: proto.Hash, Events: alert.Diff(st.Told, answer.Findings, why)}
 		e.Changed = len(e.Events) > 0 || !sameSummary(st.Summary, answer.Summary) || st.Protocol != proto.Hash || st.moved
-		st.Protocol = proto.Hash
 		es = append(es, e)
 	}
 	return es
 }
 
-// Commit takes the first n events, and with the last of them the contribution, into the standing.
+// Timer is the reason of an evaluation that only time has made due.
+const Timer = "timer"
+
+// reason says with why a patient is evaluated that the protocol of the study is another than before.
+func reason(why, before, now string) string {
+	if before == "" || before == now {
+		return why
+	}
+	short := func(hash string) string { return hash[:min(8, len(hash))] }
+	change := "protocol " + short(before) + " → " + short(now)
+	if why == Timer {
+		return change // nothing but the protocol may be new
+	}
+	return why + ", " + change
+}
+
+// Commit takes the first n events, and with the last of them the contribution and the protocol, into the standing.
 func (e *Evaluation) Commit(n int) {
 	for _, ev := range e.Events[:n] {
 		e.Standing.Told = alert.Fold(e.Standing.Told, ev)
 	}
 	if n == len(e.Events) {
-		e.Standing.Summary, e.Standing.moved = e.Answer.Summary, false
+		e.Standing.Summary, e.Standing.Protocol, e.Standing.moved = e.Answer.Summary, e.Protocol, false
 	}
 }
 

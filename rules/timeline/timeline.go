@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -162,12 +163,13 @@ type Resource struct {
 	versions []*Fact
 }
 
-// Add takes a version in and reports whether the set changed. A repetition with an earlier receipt replaces the version.
+// Add takes a version in and reports whether the set changed. A repetition with an earlier receipt replaces the version; so does one of the same receipt that
+// says something else: the resource was read again by somebody who knows more of it, and the later reading counts.
 func (r *Resource) Add(f *Fact) bool {
 	for i, v := range r.versions {
 		if v.Version.ID == f.Version.ID && v.Version.Digest == f.Version.Digest && v.Version.LastUpdated.Equal(f.Version.LastUpdated) &&
 			v.State == f.State && v.Patient == f.Patient {
-			if !f.ReceivedAt.Before(v.ReceivedAt) {
+			if f.ReceivedAt.After(v.ReceivedAt) || f.ReceivedAt.Equal(v.ReceivedAt) && reflect.DeepEqual(f, v) {
 				return false
 			}
 			r.versions[i] = f
