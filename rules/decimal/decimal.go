@@ -196,6 +196,15 @@ func (a Number) String() string {
 // MarshalText writes what [Number.String] writes.
 func (a Number) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
+// UnmarshalYAML reads a decimal number. The YAML library would lay the whole file out anew for each UnmarshalText.
+func (a *Number) UnmarshalYAML(read func(any) error) error {
+	var text string
+	if err := read(&text); err != nil {
+		return err
+	}
+	return a.UnmarshalText([]byte(text))
+}
+
 // UnmarshalText reads what [Number.MarshalText] wrote, or a decimal number.
 func (a *Number) UnmarshalText(text []byte) error {
 	num, den, ratio := strings.Cut(string(text), "/")

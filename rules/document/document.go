@@ -135,7 +135,7 @@ func (f *File) add(line, column int, msg string) {
 func (f *File) error(line, column int, msg string) *Error {
 	e := &Error{File: f.Name, Line: line, Column: column, Message: msg}
 	if line >= 1 && line <= len(f.lines) && column >= 1 {
-		e.Excerpt = excerpt(line, column, f.lines[line-1])
+		e.Excerpt = Excerpt(line, column, f.lines[line-1])
 	}
 	return e
 }

@@ -43,9 +43,9 @@ func (e *Error) Report() string {
 // shownColumns is how much of a line an excerpt shows.
 const shownColumns = 140
 
-// excerpt is a line with its number and a caret under a column, which counts characters from 1. Of a long line only what is around the column is
+// Excerpt is a line with its number and a caret under a column, which counts characters from 1. Of a long line only what is around the column is
 // shown. Tabs stay tabs, so that the caret stands where a terminal shows the character.
-func excerpt(number, column int, line string) string {
+func Excerpt(number, column int, line string) string {
 	runes := []rune(strings.TrimRight(line, "\r"))
 	from, dots := 0, ""
 	if column > shownColumns {

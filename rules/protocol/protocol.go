@@ -476,6 +476,15 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
+// UnmarshalYAML reads the same. The YAML library would lay the whole file out anew for each UnmarshalText.
+func (d *Duration) UnmarshalYAML(read func(any) error) error {
+	var text string
+	if err := read(&text); err != nil {
+		return err
+	}
+	return d.UnmarshalText([]byte(text))
+}
+
 // String writes ISO 8601 in whole days where it can: "PT8H", "P5D", "PT1H30M".
 func (d Duration) String() string {
 	t := d.D()
