@@ -24,7 +24,7 @@ import (
 
 func newProtocol() *cobra.Command {
 	c := &cobra.Command{Use: "protocol", Short: "Tools for people who write protocols"}
-	c.AddCommand(newProtocolLint(), newProtocolTest(), newProtocolExplain(), newProtocolDiff())
+	c.AddCommand(newProtocolLint(), newProtocolTest(), newProtocolMutate(), newProtocolExplain(), newProtocolDiff())
 	return c
 }
 
@@ -279,30 +279,11 @@ type testOptions struct {
 
 // testProtocol runs the scenarios of one directory and returns how many failed.
 func testProtocol(c *cobra.Command, dir string, o *testOptions) (failed int, err error) {
-	file := filepath.Join(dir, "protocol.yaml")
-	_, text, err := readProtocol(file)
-	if errs, ok := errors.AsType[protocol.Errors](err); ok {
-		fmt.Fprint(c.ErrOrStderr(), errs.Report())
-		return 0, errReported
-	}
+	r, names, err := loadScenarios(c, dir, o.only)
 	if err != nil {
 		return 0, err
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "scenarios", "*.txtar"))
-	if err != nil {
-		return 0, err
-	}
-	if len(names) == 0 {
-		return 0, fmt.Errorf("%s holds no scenarios: want some in %s", dir, filepath.Join(dir, "scenarios", "*.txtar"))
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return !o.only.MatchString(storyName(name)) })
-	if len(names) == 0 {
-		return 0, fmt.Errorf("%s: no scenario is called so: --run %s", dir, o.only)
-	}
-	r := &scenario.Runner{
-		File: file, Protocol: text, Orders: o.orders, Seed: o.seed,
-		NewDecoder: func(ps []*protocol.Protocol) (*fhir.Decoder, error) { return app.NewDecoder(ps, nil) },
-	}
+	r.Orders, r.Seed = o.orders, o.seed
 	every, orders, repeated := 0, 0, 0
 	for _, name := range names {
 		out, err := testScenario(r, name, o.update)
@@ -327,6 +308,34 @@ func testProtocol(c *cobra.Command, dir string, o *testOptions) (failed int, err
 	return failed, nil
 }
 
+// loadScenarios reads the protocol of a directory and finds its scenarios whose name matches.
+func loadScenarios(c *cobra.Command, dir string, only *regexp.Regexp) (*scenario.Runner, []string, error) {
+	file := filepath.Join(dir, "protocol.yaml")
+	_, text, err := readProtocol(file)
+	if errs, ok := errors.AsType[protocol.Errors](err); ok {
+		fmt.Fprint(c.ErrOrStderr(), errs.Report())
+		return nil, nil, errReported
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "scenarios", "*.txtar"))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(names) == 0 {
+		return nil, nil, fmt.Errorf("%s holds no scenarios: want some in %s", dir, filepath.Join(dir, "scenarios", "*.txtar"))
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !only.MatchString(storyName(name)) })
+	if len(names) == 0 {
+		return nil, nil, fmt.Errorf("%s: no scenario is called so: --run %s", dir, only)
+	}
+	return &scenario.Runner{
+		File: file, Protocol: text,
+		NewDecoder: func(ps []*protocol.Protocol) (*fhir.Decoder, error) { return app.NewDecoder(ps, nil) },
+	}, names, nil
+}
+
 // played says in how many ways a story came out the same: "7 lines: all 5040 orders, 32 repetitions".
 func played(p scenario.Played) string {
 	of := ""
@@ -338,12 +347,16 @@ func played(p scenario.Played) string {
 
 func storyName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txtar") }
 
-func testScenario(r *scenario.Runner, name string, update bool) (out scenario.Outcome, err error) {
+func readScenario(name string) (*scenario.Scenario, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	s, err := scenario.Parse(name, data)
+	return scenario.Parse(name, data)
+}
+
+func testScenario(r *scenario.Runner, name string, update bool) (out scenario.Outcome, err error) {
+	s, err := readScenario(name)
 	if err != nil {
 		return out, err
 	}

@@ -28,7 +28,7 @@ type Mutant struct {
 	Path         string // "regimens[arm-1/il2].every"
 	Line, Column int    // from 1, of what is changed
 	Change       string // "PT8H → PT8H1M", "left out"
-	Excerpt      string // the line with a caret
+	Excerpt      string // the line as it is, with a caret
 	Text         []byte // the file with the change
 }
 

@@ -72,7 +72,7 @@ func (d *differ) compare(path string, a, b reflect.Value) {
 		}
 	case a.Kind() == reflect.Map:
 		d.maps(path, a, b)
-	case a.Kind() == reflect.Slice && a.Type().Elem().Kind() == reflect.String:
+	case a.Kind() == reflect.Slice && isLeaf(reflect.Zero(a.Type().Elem())):
 		d.words(path, a, b)
 	case a.Kind() == reflect.Slice:
 		d.entries(path, a, b)
@@ -119,7 +119,7 @@ func (d *differ) maps(path string, a, b reflect.Value) {
 	}
 }
 
-// words compares lists in which the order says nothing.
+// words compares lists of plain values, in which the order says nothing.
 func (d *differ) words(path string, a, b reflect.Value) {
 	x, y := texts(a), texts(b)
 	for _, w := range x {
@@ -137,7 +137,7 @@ func (d *differ) words(path string, a, b reflect.Value) {
 func texts(v reflect.Value) []string {
 	out := make([]string, v.Len())
 	for i := range out {
-		out[i] = v.Index(i).String()
+		out[i] = inline(v.Index(i))
 	}
 	return out
 }

@@ -67,6 +67,36 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// TestDiffOfTheShipped compares every key that the shipped trial has.
+func TestDiffOfTheShipped(t *testing.T) {
+	text, err := os.ReadFile("../../deployments/protocols/til-il2/protocol.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(text string) *protocol.Protocol {
+		p, err := protocol.Parse("p.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	months := "months: [6, 12, 60]"
+	if !strings.Contains(string(text), months) {
+		t.Fatalf("%q is not in the file: the test changes nothing", months)
+	}
+	for _, tt := range []struct {
+		text string
+		want []protocol.Change
+	}{
+		{string(text), nil},
+		{strings.Replace(string(text), months, "months: [6, 18, 60]", 1), []protocol.Change{{"survival.months", protocol.Removed, "12", ""}, {"survival.months", protocol.Added, "", "18"}}},
+	} {
+		if d := cmp.Diff(tt.want, protocol.Diff(read(string(text)), read(tt.text))); d != "" {
+			t.Errorf("(-want +got)\n%s", d)
+		}
+	}
+}
+
 // TestDiffCriteria re-pins the CTCAE of a protocol.
 func TestDiffCriteria(t *testing.T) {
 	more := []string{"toxicity:\n", "toxicity:\n  - { term: platelet-count-decreased }\n  - { term: cpk-increased }\n"}
