@@ -41,6 +41,7 @@ func doses(c *Case) {
 		c.keepInForce(&k)
 		if d != nil {
 			c.amounts(d, &k)
+			d.cumulate(&k)
 		}
 		c.missed(&k)
 		for i := range k.slots {

@@ -128,6 +128,32 @@ func (d *dose) given(f *timeline.Fact, base string) (a amount, ok bool) {
 	return a, false
 }
 
+// cumulate adds up what was given of a regimen.
+func (d *dose) cumulate(k *course) {
+	if k.regimen.Dose == nil {
+		return
+	}
+	base, _ := per(k.regimen.Dose.Unit)
+	var sum decimal.Rounded
+	for _, f := range k.records {
+		if !f.Dose.Given() {
+			continue
+		}
+		if a, ok := d.given(f, base); ok {
+			sum = sum.Add(a.value)
+		} else {
+			k.unmeasured++
+		}
+	}
+	k.amount = sum.Float()
+	if d.weight == nil {
+		return
+	}
+	if kg, err := sum.Quo(d.weight.Value.Value.Round()); err == nil {
+		k.perKg = kg.Float()
+	}
+}
+
 // comparison is how a given dose lies to the expected one.
 type comparison int
 

@@ -46,6 +46,10 @@ type course struct {
 	extra      []*timeline.Fact // doses given beyond the ceiling
 	duplicates []*timeline.Fact // second records of one dose, not counted
 	sameDay    []*timeline.Fact // second doses of one day, counted
+
+	amount     float64 // given in all, in the base unit of the regimen's dose
+	perKg      float64 // the same by the dosing weight, 0 where that is not known
+	unmeasured int     // given doses whose amount is not known
 }
 
 // administrations are the records of a regimen's drug in clinical time, without those that cannot be used or say the same dose twice.

@@ -184,12 +184,11 @@ func newAggregatesShow() *cobra.Command {
 			if len(panels) == 0 {
 				return errors.New("no aggregates yet")
 			}
-			order := []string{aggregate.Enrolment, aggregate.Toxicity, aggregate.Deviations, aggregate.Exposure, aggregate.Feed}
 			slices.SortStableFunc(panels, func(a, b shown) int {
 				if d := strings.Compare(a.panel.Study, b.panel.Study); d != 0 {
 					return d
 				}
-				return slices.Index(order, a.panel.Name) - slices.Index(order, b.panel.Name)
+				return slices.Index(aggregate.Names, a.panel.Name) - slices.Index(aggregate.Names, b.panel.Name)
 			})
 			for _, p := range panels {
 				if err := printPanel(c.OutOrStdout(), output, p.body); err != nil {

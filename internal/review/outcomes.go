@@ -11,7 +11,7 @@ import (
 var (
 	responseFields = []field{
 		{"codes", "Code of the assessment", "any of these"},
-		{"from", "Counts from", "the local day of the first of this treatment; what was assessed before it is a baseline"},
+		{"from", "Counts from", "the day after the first of this treatment; what was assessed until then is a baseline"},
 		{"endedBy", "Ended by", "no assessment after the first of these counts"},
 		{"cite", "Source", ""},
 	}

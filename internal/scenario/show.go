@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -87,6 +88,7 @@ func clock(t time.Time, zone *time.Location) string { return t.In(zone).Format("
 func aggregates(panels []aggregate.Panel) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	assessed := false
 	for _, p := range panels {
 		for _, arm := range p.Arms {
 			switch e := arm.(type) {
@@ -108,11 +110,45 @@ func aggregates(panels []aggregate.Panel) string {
 						line("exposure %s %s given %d, held %d, refused %d, missed %d", e.Arm, r.Regimen, r.Total.Given, r.Total.Held, r.Total.Refused, r.Total.Missed)
 					}
 				}
+			case aggregate.StayEntry:
+				if e.Days.Of+e.Ongoing > 0 {
+					line("stay %s days %s of %d, ongoing %d, readmitted %d", e.Arm, shown(e.Days.Median), e.Days.Of, e.Ongoing, e.Readmitted.N)
+				}
+			case aggregate.ResponseEntry:
+				if e.Assessed > 0 {
+					b := e.Best
+					line("response %s CR %d, PR %d, SD %d, PD %d, NE %d, ORR %d/%d, DCR %d/%d, unconfirmed %d", e.Arm, b.CR, b.PR, b.SD, b.PD, b.NE, e.ORR.N, e.ORR.Of, e.DCR.N, e.DCR.Of, e.Unconfirmed)
+				}
+			case aggregate.SurvivalEntry:
+				for _, curve := range []struct {
+					name string
+					c    aggregate.SurvivalCurve
+				}{{"pfs", e.PFS}, {"os", e.OS}} {
+					if last := curve.c.Curve[len(curve.c.Curve)-1]; len(curve.c.Curve) > 1 && assessed {
+						line("survival %s %s events %d/%d, median %s (%s–%s), followed %s months", e.Arm, curve.name, curve.c.Events, curve.c.N,
+							shown(curve.c.Median), shown(curve.c.Low), shown(curve.c.High), shown(&last.Months))
+					}
+				}
+			case aggregate.BiomarkersEntry:
+				for _, m := range e.Markers {
+					line("biomarkers %s %s %s n %d, median %s %s", e.Arm, m.Marker, m.Window, m.N, shown(m.Median), m.Unit)
+				}
 			}
+		}
+		if e, ok := p.All.(aggregate.ResponseEntry); ok {
+			assessed = e.Assessed > 0 // otherwise survival is nothing but how long the story lasts
 		}
 		if e, ok := p.All.(aggregate.EnrolmentEntry); ok && e.Unassigned > 0 {
 			line("enrolment without an arm %d", e.Unassigned)
 		}
 	}
 	return b.String()
+}
+
+// shown writes what may not be reached.
+func shown(v *float64) string {
+	if v == nil {
+		return "NA"
+	}
+	return strconv.FormatFloat(*v, 'f', -1, 64)
 }

@@ -5,12 +5,10 @@ package aggregate
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/trialwatch/trialwatch/rules"
-	"github.com/trialwatch/trialwatch/rules/ctcae"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
@@ -20,99 +18,50 @@ const (
 	Toxicity   = "toxicity"
 	Deviations = "deviations"
 	Exposure   = "exposure"
+	Stay       = "stay"
+	Response   = "response"
+	Survival   = "survival"
+	Biomarkers = "biomarkers"
 	Feed       = "feed"
 )
 
-// Panel is one published table. Arms holds one entry an arm in the protocol's order, and All is the same over all arms; an entry is one of
-// the …Entry types.
+// Names are the panels in the order in which they are shown. A protocol without a block for one has none of it.
+var Names = []string{Enrolment, Toxicity, Deviations, Exposure, Stay, Response, Survival, Biomarkers, Feed}
+
+// Panel is one published table. Arms holds one entry an arm in the protocol's order, by the arm as assigned, and All is the same over all arms; an entry is
+// one of the …Entry types. AsTreated holds the entries by the arm as treated, and is there only where somebody was treated otherwise than assigned.
+// Comparison is one of the …Comparison types, of two arms as assigned; it is not there where the protocol has more or fewer.
 type Panel struct {
-	Kind     string       `json:"kind"` // "aggregate"
-	Study    string       `json:"study"`
-	Name     string       `json:"panel"`
-	AsOf     time.Time    `json:"asOf"`
-	Through  uint64       `json:"through,omitempty"` // last OUT sequence that is in it; only where it is published
-	Protocol protocol.Pin `json:"protocol"`
-	Arms     []any        `json:"arms,omitempty"`
-	All      any          `json:"all,omitempty"`
-	Sites    []SiteRow    `json:"sites,omitempty"` // of the panel feed
+	Kind       string       `json:"kind"` // "aggregate"
+	Study      string       `json:"study"`
+	Name       string       `json:"panel"`
+	AsOf       time.Time    `json:"asOf"`
+	Through    uint64       `json:"through,omitempty"` // last OUT sequence that is in it; only where it is published
+	Protocol   protocol.Pin `json:"protocol"`
+	Arms       []any        `json:"arms,omitempty"`
+	AsTreated  []any        `json:"asTreated,omitempty"`
+	All        any          `json:"all,omitempty"`
+	Comparison any          `json:"comparison,omitempty"`
+	Sites      []SiteRow    `json:"sites,omitempty"` // of the panel feed
 }
 
 // EnrolmentEntry counts patients. AsTreated counts those who were treated as in this arm though assigned to another.
 type EnrolmentEntry struct {
-	Arm        string `json:"arm,omitempty"`
-	Enrolled   int    `json:"enrolled"`
-	Treated    int    `json:"treated"`
-	OnStudy    int    `json:"onStudy"`
-	OffStudy   int    `json:"offStudy"`
-	Evaluable  int    `json:"evaluable"` // treated, with a result that could be graded
-	AsTreated  int    `json:"asTreated,omitempty"`
-	Unassigned int    `json:"unassigned,omitempty"` // of All: enrolled without a known arm, in no other panel
+	Arm        string      `json:"arm,omitempty"`
+	Enrolled   int         `json:"enrolled"`
+	Treated    int         `json:"treated"`
+	OnStudy    int         `json:"onStudy"`
+	OffStudy   int         `json:"offStudy"`
+	Evaluable  int         `json:"evaluable"` // treated, with a result that could be graded
+	AsTreated  int         `json:"asTreated,omitempty"`
+	Unassigned int         `json:"unassigned,omitempty"` // of All: enrolled without a known arm, in no other panel
+	Flow       []StepEntry `json:"flow"`
 }
 
-// ToxicityEntry counts a patient once a term, at the worst grade.
-type ToxicityEntry struct {
-	Arm     string      `json:"arm,omitempty"`
-	N       int         `json:"n"` // enrolled with an assigned arm
-	Treated int         `json:"treated"`
-	Terms   []TermEntry `json:"terms"` // by term; terms with none are left out
-}
-
-// TermEntry is one CTCAE term.
-type TermEntry struct {
-	Term     string                `json:"term"`
-	SOC      string                `json:"soc,omitempty"` // system organ class in the protocol's version of CTCAE
-	Any      Proportion            `json:"any"`
-	Ge3      Proportion            `json:"ge3"`
-	ByGrade  map[string]Proportion `json:"byGrade"` // "1" to "5"
-	Episodes int                   `json:"episodes"`
-}
-
-// DeviationsEntry counts deviations from the protocol.
-type DeviationsEntry struct {
-	Arm          string         `json:"arm,omitempty"`
-	N            int            `json:"n"`
-	ByRule       []RuleEntry    `json:"byRule"`
-	ByImportance map[string]int `json:"byImportance"` // events: important, minor, query
-}
-
-// RuleEntry is one rule.
-type RuleEntry struct {
-	Rule     string     `json:"rule"`
-	Events   int        `json:"events"`
-	Patients Proportion `json:"patients"`
-}
-
-// ExposureEntry says what was given of what was due.
-type ExposureEntry struct {
-	Arm      string         `json:"arm,omitempty"`
-	N        int            `json:"n"`
-	Regimens []RegimenEntry `json:"regimens"`
-}
-
-// RegimenEntry is one regimen over the patients whose course has begun: a dose was given, held, refused or missed.
-type RegimenEntry struct {
-	Regimen string      `json:"regimen"`
-	Given   Quantile    `json:"given"` // doses a patient
-	Total   Total       `json:"total"`
-	Slots   []SlotEntry `json:"slots"`
-}
-
-// Total counts doses.
-type Total struct {
-	Given   int `json:"given"`
-	Held    int `json:"held"`
-	Refused int `json:"refused"`
-	Missed  int `json:"missed"`
-}
-
-// SlotEntry counts patients by what became of one dose.
-type SlotEntry struct {
-	Slot    int `json:"slot"`
-	Given   int `json:"given"`
-	Held    int `json:"held"`
-	Refused int `json:"refused"`
-	Missed  int `json:"missed"`
-	Pending int `json:"pending"`
+// StepEntry counts the patients who came as far as a step of the trial: enrolled, each treatment of the protocol in its order, assessed for response.
+type StepEntry struct {
+	Step string `json:"step"`
+	N    int    `json:"n"`
 }
 
 // SiteRow is what a site's feed has sent. NotRelevant is null where it is not known.
@@ -124,185 +73,131 @@ type SiteRow struct {
 	DeadLetters uint64    `json:"deadLetters"`
 }
 
-// Panels makes every panel of a study. asOf is shown in the study's zone.
-func Panels(p *protocol.Protocol, patients []rules.Summary, feed []SiteRow, asOf time.Time) []Panel {
-	panel := func(name string, entry func(arm string, ps []rules.Summary) any) Panel {
-		out := Panel{Kind: "aggregate", Study: p.Study, Name: name, AsOf: asOf.In(p.Zone), Protocol: p.Pin()}
-		if entry == nil {
-			return out
-		}
-		var assigned []rules.Summary
-		for _, a := range p.Arms {
-			var ps []rules.Summary
-			for _, s := range patients {
-				if s.Enrolled && s.Arm == a.ID {
-					ps = append(ps, s)
-				}
-			}
-			assigned = append(assigned, ps...)
-			out.Arms = append(out.Arms, entry(a.ID, ps))
-		}
-		out.All = entry("", assigned)
-		return out
-	}
-	enrolment := panel(Enrolment, enrolment)
-	count := func(entry any, as string, unassigned bool) any {
-		e := entry.(EnrolmentEntry)
-		for _, s := range patients {
-			if as != "" && s.Enrolled && s.ActualAs == as {
-				e.AsTreated++
-			}
-			if unassigned && s.Enrolled && s.Arm == protocol.Unassigned {
-				e.Unassigned++
-			}
-		}
-		return e
-	}
+// group is the patients of one arm, or of all.
+type group struct {
+	arm string // "" of all
+	ps  []*rules.Summary
+}
+
+// cohort is a trial's patients with a known arm, grouped once for all panels.
+type cohort struct {
+	p          *protocol.Protocol
+	assigned   []group // an arm each, in the order of the protocol
+	treated    []group // by the arm as treated, nil where nobody was treated otherwise
+	all        group
+	others     map[string]int // by arm: treated so though assigned to another
+	unassigned int
+}
+
+func newCohort(p *protocol.Protocol, patients []rules.Summary) *cohort {
+	c := &cohort{p: p, others: map[string]int{}}
+	treated := make([]group, len(p.Arms))
 	for i, a := range p.Arms {
-		enrolment.Arms[i] = count(enrolment.Arms[i], a.ID, false)
+		c.assigned, treated[i].arm = append(c.assigned, group{arm: a.ID}), a.ID
 	}
-	enrolment.All = count(enrolment.All, "", true)
-	feedPanel := panel(Feed, nil)
-	feedPanel.Sites = slices.Clone(feed)
-	slices.SortFunc(feedPanel.Sites, func(a, b SiteRow) int { return strings.Compare(a.Site, b.Site) })
-	return []Panel{
-		enrolment, panel(Toxicity, func(arm string, ps []rules.Summary) any { return toxicity(p.CTCAE, arm, ps) }), panel(Deviations, deviations),
-		panel(Exposure, func(arm string, ps []rules.Summary) any { return exposure(p, arm, ps) }), feedPanel,
+	index := func(arm string) int {
+		return slices.IndexFunc(p.Arms, func(a protocol.Arm) bool { return a.ID == arm })
 	}
-}
-
-func enrolment(arm string, ps []rules.Summary) any {
-	e := EnrolmentEntry{Arm: arm, Enrolled: len(ps)}
-	for _, s := range ps {
-		if s.Treated {
-			e.Treated++
-		}
-		if s.OffStudy {
-			e.OffStudy++
-		} else {
-			e.OnStudy++
-		}
-		if s.Evaluable {
-			e.Evaluable++
-		}
-	}
-	return e
-}
-
-func toxicity(version ctcae.Version, arm string, ps []rules.Summary) any {
-	e := ToxicityEntry{Arm: arm, N: len(ps), Terms: []TermEntry{}}
-	type tally struct {
-		grades   [6]int
-		episodes int
-	}
-	tallies := map[string]*tally{}
-	var terms []string
-	for _, s := range ps {
-		if s.Treated {
-			e.Treated++
-		}
-		for _, t := range s.Toxicity {
-			if tallies[t.Term] == nil {
-				tallies[t.Term] = &tally{}
-				terms = append(terms, t.Term)
-			}
-			tallies[t.Term].grades[t.Grade]++
-			tallies[t.Term].episodes += t.Episodes
-		}
-	}
-	slices.Sort(terms)
-	for _, term := range terms {
-		g := tallies[term].grades
-		row := TermEntry{Term: term, ByGrade: map[string]Proportion{}, Episodes: tallies[term].episodes}
-		if c, err := ctcae.Find(version, term); err == nil {
-			row.SOC = c.SOC
-		}
-		any, ge3 := 0, 0
-		for grade := 1; grade <= 5; grade++ {
-			row.ByGrade[strconv.Itoa(grade)] = NewProportion(g[grade], e.N)
-			any += g[grade]
-			if grade >= 3 {
-				ge3 += g[grade]
-			}
-		}
-		row.Any, row.Ge3 = NewProportion(any, e.N), NewProportion(ge3, e.N)
-		e.Terms = append(e.Terms, row)
-	}
-	return e
-}
-
-func deviations(arm string, ps []rules.Summary) any {
-	e := DeviationsEntry{Arm: arm, N: len(ps), ByRule: []RuleEntry{}, ByImportance: map[string]int{"important": 0, "minor": 0, "query": 0}}
-	events, patients := map[string]int{}, map[string]int{}
-	var names []string
-	for _, s := range ps {
-		last := ""
-		for _, ev := range s.Events { // sorted by rule
-			if events[ev.Rule] == 0 {
-				names = append(names, ev.Rule)
-			}
-			events[ev.Rule] += ev.Events
-			if ev.Rule != last {
-				patients[ev.Rule]++
-			}
-			last = ev.Rule
-			e.ByImportance[string(ev.Importance)] += ev.Events
-		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		e.ByRule = append(e.ByRule, RuleEntry{Rule: name, Events: events[name], Patients: NewProportion(patients[name], e.N)})
-	}
-	return e
-}
-
-func exposure(p *protocol.Protocol, arm string, ps []rules.Summary) any {
-	e := ExposureEntry{Arm: arm, N: len(ps), Regimens: []RegimenEntry{}}
-	seen := map[string]bool{}
-	for _, r := range p.Regimens {
-		if seen[r.ID] || arm != "" && r.Arm != arm && r.Arm != protocol.AllArms {
+	for i := range patients {
+		s := &patients[i]
+		if !s.Enrolled {
 			continue
 		}
-		seen[r.ID] = true
-		row := RegimenEntry{Regimen: r.ID, Slots: []SlotEntry{}}
-		var given []float64
-		for _, s := range ps {
-			for _, x := range s.Exposure {
-				if x.Regimen != r.ID {
-					continue
-				}
-				row.Total.Given += x.Given
-				row.Total.Held += x.Held
-				row.Total.Refused += x.Refused
-				row.Total.Missed += x.Missed
-				if x.Given+x.Held+x.Refused+x.Missed > 0 {
-					given = append(given, float64(x.Given))
-				}
-				for i, state := range x.Slots {
-					if i == len(row.Slots) {
-						row.Slots = append(row.Slots, SlotEntry{Slot: i + 1})
-					}
-					row.Slots[i].count(state)
-				}
-			}
+		at := index(s.Arm)
+		if s.ActualAs != "" {
+			c.others[s.ActualAs]++
 		}
-		row.Given = NewQuantile(given)
-		e.Regimens = append(e.Regimens, row)
+		if s.Arm == protocol.Unassigned {
+			c.unassigned++
+		}
+		if at < 0 {
+			continue
+		}
+		c.assigned[at].ps = append(c.assigned[at].ps, s)
+		c.all.ps = append(c.all.ps, s)
+		if as := index(s.ActualAs); as >= 0 {
+			at = as
+		}
+		treated[at].ps = append(treated[at].ps, s)
 	}
-	return e
+	for i := range treated {
+		if c.others[treated[i].arm] > 0 {
+			c.treated = treated
+		}
+	}
+	return c
 }
 
-func (s *SlotEntry) count(state string) {
-	switch state {
-	case "given":
-		s.Given++
-	case "held":
-		s.Held++
-	case "refused":
-		s.Refused++
-	case "missed":
-		s.Missed++
-	case "pending":
-		s.Pending++
+// panel makes one panel from what makes an entry of a group.
+func (c *cohort) panel(name string, entry func(group) any) Panel {
+	out := Panel{Name: name, All: entry(c.all)}
+	for _, g := range c.assigned {
+		out.Arms = append(out.Arms, entry(g))
 	}
+	for _, g := range c.treated {
+		out.AsTreated = append(out.AsTreated, entry(g))
+	}
+	return out
+}
+
+// Panels makes every panel of a study. asOf is shown in the study's zone.
+func Panels(p *protocol.Protocol, patients []rules.Summary, feed []SiteRow, asOf time.Time) []Panel {
+	c := newCohort(p, patients)
+	out := []Panel{c.enrolment(), c.toxicity(), c.panel(Deviations, deviations), c.exposure(), c.stay()}
+	if p.Response != nil {
+		out = append(out, c.response())
+	}
+	if p.Survival != nil {
+		out = append(out, c.survival())
+	}
+	if p.Biomarkers != nil {
+		out = append(out, c.biomarkers())
+	}
+	sites := slices.Clone(feed)
+	slices.SortFunc(sites, func(a, b SiteRow) int { return strings.Compare(a.Site, b.Site) })
+	out = append(out, Panel{Name: Feed, Sites: sites})
+	for i := range out {
+		out[i].Kind, out[i].Study, out[i].AsOf, out[i].Protocol = "aggregate", p.Study, asOf.In(p.Zone), p.Pin()
+	}
+	return out
+}
+
+func (c *cohort) enrolment() Panel {
+	out := c.panel(Enrolment, func(g group) any {
+		e := EnrolmentEntry{Arm: g.arm, Enrolled: len(g.ps), AsTreated: c.others[g.arm]}
+		if g.arm == "" {
+			e.Unassigned = c.unassigned
+		}
+		started := map[string]int{}
+		assessed := 0
+		for _, s := range g.ps {
+			if s.Treated {
+				e.Treated++
+			}
+			if s.OffStudy {
+				e.OffStudy++
+			} else {
+				e.OnStudy++
+			}
+			if s.Evaluable {
+				e.Evaluable++
+			}
+			if s.Assessed {
+				assessed++
+			}
+			for _, step := range s.Started {
+				started[step]++
+			}
+		}
+		e.Flow = append(e.Flow, StepEntry{"enrolled", e.Enrolled})
+		for _, step := range c.p.Treatments {
+			e.Flow = append(e.Flow, StepEntry{step, started[step]})
+		}
+		if c.p.Response != nil {
+			e.Flow = append(e.Flow, StepEntry{"assessed", assessed})
+		}
+		return e
+	})
+	out.AsTreated = nil // it is counted beside each arm
+	return out
 }

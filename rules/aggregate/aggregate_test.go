@@ -15,6 +15,7 @@ import (
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/aggregate"
 	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
 // Exact limits after Clopper and Pearson, computed apart from this code; of none of n the upper one is 1 - 0.025^(1/n).
@@ -126,6 +127,18 @@ func cohort() []rules.Summary {
 		{Arm: "arm-1", Toxicity: []rules.TermGrade{{Term: "Febrile neutropenia", Grade: 4, Episodes: 1}}},
 	}
 	ps[7].ActualAs = "arm-1" // assigned to arm 2, treated as in arm 1
+	// The responses of the two arms, one patient of each off study or not evaluable; survival and stays made for this test.
+	for i, best := range []timeline.Category{"PR", "SD", "SD", "PD", "PD", "PD", "NE", "PR", "SD", "PD", "PD", "PD", "PD", "PD"} {
+		s := &ps[i]
+		s.Site, s.Best, s.Assessed = []string{"main", "north"}[i%2], best, best != timeline.NE
+		s.Started = []string{"til"}
+		s.PFS, s.OS = &rules.Followed{Days: 42 + 30*i%200, Event: best == timeline.PD}, &rules.Followed{Days: 200 + 50*i%700, Event: i%3 != 0}
+		s.Stay = &rules.Stay{Days: 16 + i%5, Readmissions: i % 2}
+		s.Markers = []rules.MarkerValue{{Marker: "treg", Window: "baseline", Value: 5 + float64(i%4)}}
+	}
+	ps[1].Unconfirmed = true
+	ps[6].Stay = &rules.Stay{Ongoing: true}
+	ps[13].Stay, ps[13].PFS, ps[13].OS, ps[13].Markers, ps[13].Started = nil, nil, nil, nil, nil
 	return ps
 }
 
@@ -171,7 +184,7 @@ func TestPanelsAreTheContract(t *testing.T) {
 func TestOrderOfPatientsDoesNotMatter(t *testing.T) {
 	want := panels(t, cohort())
 	r := rand.New(rand.NewPCG(4, 2))
-	for range 200 {
+	for range 30 {
 		ps := cohort()
 		r.Shuffle(len(ps), func(i, j int) { ps[i], ps[j] = ps[j], ps[i] })
 		if diff := cmp.Diff(want, panels(t, ps)); diff != "" {
@@ -199,6 +212,23 @@ func TestCountsOfTheCohort(t *testing.T) {
 	}
 	if as := got[aggregate.Enrolment].(aggregate.Panel).Arms[0].(aggregate.EnrolmentEntry).AsTreated; as != 1 {
 		t.Errorf("%d treated as in arm 1 though assigned to another, want 1", as)
+	}
+	response := got[aggregate.Response].(aggregate.Panel)
+	for i, want := range []string{"1/7 14.3 (0.4–57.9)", "1/7 14.3 (0.4–57.9)", "2/14 14.3 (1.8–42.8)"} {
+		e := append(response.Arms, response.All)[i].(aggregate.ResponseEntry)
+		if got := fmt.Sprintf("%d/%d %.1f (%.1f–%.1f)", e.ORR.N, e.ORR.Of, *e.ORR.Percent, *e.ORR.Low, *e.ORR.High); got != want {
+			t.Errorf("response of %q: %s, want %s", e.Arm, got, want)
+		}
+	}
+	if e := response.Arms[0].(aggregate.ResponseEntry); e.Best != (aggregate.Best{PR: 1, SD: 2, PD: 3, NE: 1}) || e.DCR.N != 3 || e.Assessed != 6 || e.Unconfirmed != 1 {
+		t.Errorf("response of arm 1: %+v, want 1 PR, 2 SD, 3 PD, 1 NE, who stays in the denominator", e)
+	}
+	compared := tox.Comparison.(aggregate.ToxicityComparison)
+	if p := *compared.Terms[0].Any.FisherP; !compared.Descriptive || p != 1 {
+		t.Errorf("5/7 against 4/7: P = %v, want 1, as a description of arms of 7", p)
+	}
+	if tox.AsTreated == nil || tox.AsTreated[0].(aggregate.ToxicityEntry).N != 8 || tox.Arms[0].(aggregate.ToxicityEntry).N != 7 {
+		t.Errorf("as treated: %+v, want 8 patients beside the 7 as assigned", tox.AsTreated)
 	}
 	exposure := got[aggregate.Exposure].(aggregate.Panel).Arms[0].(aggregate.ExposureEntry).Regimens[0]
 	if exposure.Total.Given != 57 || exposure.Total.Missed != 3 || *exposure.Given.Median != 8 {

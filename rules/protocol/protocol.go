@@ -14,6 +14,7 @@ import (
 	"github.com/trialwatch/trialwatch/rules/ctcae"
 	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/timeline"
+	"github.com/trialwatch/trialwatch/rules/unit"
 )
 
 // Protocol is one trial. It is not changed after [Parse] and safe for concurrent use.
@@ -334,7 +335,7 @@ func (p *Protocol) Concepts() []Code {
 type Response struct {
 	Codes      []string   `yaml:"codes"` // of the Observation, "system|code"
 	Categories Categories `yaml:"categories"`
-	// From is the treatment from whose first day assessments count; a baseline lies before it.
+	// From is the treatment after whose first day assessments count; what lies before is a baseline.
 	From string `yaml:"from"`
 	// ConfirmAfterDays is after how many days at least a second assessment confirms a response; 0: a response needs none.
 	ConfirmAfterDays int `yaml:"confirmAfterDays"`
@@ -403,6 +404,14 @@ type Marker struct {
 
 // Reads is the name under which results of the marker stand on a timeline.
 func (m *Marker) Reads() string { return cmp.Or(m.Analyte, m.ID) }
+
+// Measured is the canonical unit in which the marker's values stand.
+func (m *Marker) Measured() string {
+	if f, ok := unit.Of(m.Analyte); ok {
+		return f.Canonical
+	}
+	return m.Unit
+}
 
 // MarkerWindow is a span of study days of which each patient gives one value a marker.
 type MarkerWindow struct {

@@ -446,7 +446,7 @@ func (p *Patient) Evaluate(protocols []*protocol.Protocol, cause alert.Cause) []
 		why := cause
 		why.Protocol, why.Reason = proto.Pin(), reason(cause.Reason, st.Protocol, proto.Hash)
 		e := Evaluation{Standing: st, Answer: answer, Protocol: proto.Hash, Events: alert.Diff(st.Told, answer.Findings, why)}
-		e.Changed = len(e.Events) > 0 || !sameSummary(st.Summary, answer.Summary) || st.Protocol != proto.Hash || st.moved
+		e.Changed = len(e.Events) > 0 || !st.Summary.Equal(&answer.Summary) || st.Protocol != proto.Hash || st.moved
 		es = append(es, e)
 	}
 	return es
@@ -476,12 +476,4 @@ func (e *Evaluation) Commit(n int) {
 	if n == len(e.Events) {
 		e.Standing.Summary, e.Standing.Protocol, e.Standing.moved = e.Answer.Summary, e.Protocol, false
 	}
-}
-
-func sameSummary(a, b rules.Summary) bool {
-	return a.Enrolled == b.Enrolled && a.Arm == b.Arm && a.ActualAs == b.ActualAs && a.Treated == b.Treated && a.OffStudy == b.OffStudy &&
-		a.Evaluable == b.Evaluable && slices.Equal(a.Toxicity, b.Toxicity) && slices.Equal(a.Events, b.Events) &&
-		slices.EqualFunc(a.Exposure, b.Exposure, func(x, y rules.Exposure) bool {
-			return x.Regimen == y.Regimen && x.Given == y.Given && x.Held == y.Held && x.Refused == y.Refused && x.Missed == y.Missed && slices.Equal(x.Slots, y.Slots)
-		})
 }

@@ -116,7 +116,7 @@ func (t *Timeline) remove(f *Fact) {
 	if f.Encounter != nil {
 		t.encounters = slices.DeleteFunc(t.encounters, same)
 	}
-	if f.Procedure != nil || f.Enrolment != nil || f.Person != nil {
+	if f.Procedure != nil || f.Response != nil || f.Enrolment != nil || f.Person != nil {
 		t.others = slices.DeleteFunc(t.others, same)
 	}
 }
@@ -140,7 +140,7 @@ func (t *Timeline) insert(f *Fact, doubtful bool) {
 	if f.Encounter != nil {
 		t.encounters = insertFact(t.encounters, f)
 	}
-	if f.Procedure != nil || f.Enrolment != nil || f.Person != nil {
+	if f.Procedure != nil || f.Response != nil || f.Enrolment != nil || f.Person != nil {
 		t.others = insertFact(t.others, f)
 	}
 }
