@@ -36,7 +36,7 @@ var All = []Rule{
 			"dev.dose-missed", "dev.dose-wrong", "dev.dose-over", "dev.route-wrong", "dev.arm-wrong", "dev.dosed-despite-hold", "dev.dose-early", "dev.dose-late", "dev.dose-refused", "dev.dose-held-unsupported", "log.dose-held",
 			"data.timing-unknown", "data.possible-duplicate",
 		},
-		[]string{timeline.Aldesleukin, timeline.TIL, timeline.Weight},
+		nil,
 		doses,
 	},
 	{[]string{"data.unit-missing", "data.implausible", "data.ungradable", "data.timing-unknown"}, nil, dataQuality},
@@ -79,8 +79,9 @@ func Reads(protocols ...*protocol.Protocol) map[string]bool {
 			if len(r.Renal) > 0 {
 				reads[timeline.CreatinineMass], reads[timeline.CreatinineMolar] = true, true
 			}
-			if r.Dose != nil && p.Dosing != nil && strings.HasSuffix(r.Dose.Unit, "/m2") {
-				reads[timeline.Height] = true
+			if r.Dose != nil && p.Dosing != nil && strings.Contains(r.Dose.Unit, "/") {
+				reads[timeline.Weight] = true
+				reads[timeline.Height] = reads[timeline.Height] || strings.HasSuffix(r.Dose.Unit, "/m2")
 			}
 		}
 		for _, n := range p.Intervals {
@@ -254,15 +255,27 @@ func subject(f *timeline.Fact, p *protocol.Protocol) string {
 	return f.Ref.ID
 }
 
+// findDay0 finds the first start of what defines day 0: a procedure, or the first dose of a drug.
 func (c *Case) findDay0() {
+	take := func(f *timeline.Fact) {
+		if c.Day0Fact == nil || f.At.Start.Before(c.Day0) {
+			c.Day0, c.Day0End, c.Day0Fact = f.At.Start, cmp.Or(f.End, f.At.Start), f
+		}
+	}
+	for _, f := range c.Timeline.Doses() {
+		if f.Dose.Drug == c.Protocol.Day0 && f.Dose.Problem == nil && f.Dose.Given() && c.usable(f) {
+			take(f)
+			break
+		}
+	}
 	for _, f := range c.Timeline.Others() {
 		if f.Procedure == nil || f.Procedure.Kind != c.Protocol.Day0 || !c.usable(f) {
 			continue
 		}
 		switch f.Procedure.Status {
 		case "completed", "in-progress", "stopped":
-			c.Day0, c.Day0End, c.Day0Fact = f.At.Start, cmp.Or(f.End, f.At.Start), f
-			return // the first start
+			take(f)
+			return
 		}
 	}
 }

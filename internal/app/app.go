@@ -240,7 +240,10 @@ func eachOnce(sites []*sitefile.Site) error {
 func studies(protocols []*protocol.Protocol) []web.Study {
 	var studies []web.Study
 	for _, p := range protocols {
-		s := web.Study{ID: p.Study, Title: p.Title, ArmTitles: map[string]string{}}
+		s := web.Study{ID: p.Study, Title: p.Title, ArmTitles: map[string]string{}, RegimenTitles: map[string]string{}}
+		for i := range p.Regimens {
+			s.RegimenTitles[p.Regimens[i].ID] = p.Regimens[i].Title
+		}
 		for _, arm := range p.Arms {
 			s.ArmTitles[arm.ID] = arm.Title
 		}

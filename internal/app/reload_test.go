@@ -181,7 +181,9 @@ func TestChangedFiles(t *testing.T) {
 	volume("..2", strings.Replace(shipped, "version: 1.0.0", "version: 1.3.0", 1))
 	hangUp <- syscall.SIGHUP
 	eventually("the fever is told again", func() bool { return strings.HasPrefix(told(), "opened by 1.") })
-	eventually("the last file runs", func() bool { return get("/readyz") == "200 OK\nready\n" && strings.Contains(get("/"), "protocol til-il2 1.3.0") })
+	eventually("the last file runs", func() bool {
+		return get("/readyz") == "200 OK\nready\n" && strings.Contains(get("/"), "protocol til-il2 1.3.0")
+	})
 	if !strings.Contains(get("/metrics"), "trialwatch_protocol_refused 0") {
 		t.Error("the metrics still say that the file was refused")
 	}

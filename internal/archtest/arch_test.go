@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,5 +188,43 @@ func TestOnlyFHIRKnowsTheModel(t *testing.T) {
 	}
 	if len(seen) == 0 {
 		t.Error("nobody imports google/fhir: the test looks in the wrong place")
+	}
+}
+
+// A trial is data: no code but the vocabulary of drugs knows one of a trial, and none knows the trial, its arms or its regimens.
+func TestNoCodeKnowsATrial(t *testing.T) {
+	root := os.DirFS("../..")
+	// The drugs and procedures of the shipped trials, as the vocabulary has them. Infusions of cells are known beyond any trial, since feeds chart them in two ways: only those
+	// who read them may say so.
+	drugs := map[string][]string{
+		"Aldesleukin": {"rules/protocol/parse.go"}, "Cyclophosphamide": {"rules/protocol/parse.go"}, "Fludarabine": {"rules/protocol/parse.go"}, "Pembrolizumab": {"rules/protocol/parse.go"},
+		"TIL": {"rules/protocol/parse.go", "fhir/medication.go", "rules/site/medication.go"},
+	}
+	names := regexp.MustCompile(`til-il2|osi-daily|\barm-[12]\b|\bdl-[12]\b|aldesleukin|cyclophosphamide|fludarabine|pembrolizumab|osimertinib|rifampicin|\bil-?2\b`)
+	seen := 0
+	for _, folder := range []string{
+		"rules", "rules/aggregate", "rules/alert", "rules/ctcae", "rules/decimal", "rules/document", "rules/protocol", "rules/site", "rules/unit", "fhir", "fhir/sitefile", "consumers", "consumers/wire",
+		"internal/app", "internal/offline", "internal/review", "internal/web",
+	} {
+		imports(t, root, folder, func(file string, f *ast.File) {
+			seen++
+			ast.Inspect(f, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.SelectorExpr:
+					if pkg, ok := n.X.(*ast.Ident); ok && pkg.Name == "timeline" && drugs[n.Sel.Name] != nil && !slices.Contains(drugs[n.Sel.Name], file) {
+						t.Errorf("%s names timeline.%s: drugs are the protocol's", file, n.Sel.Name)
+					}
+				case *ast.BasicLit:
+					// An example in a message helps, and decides nothing.
+					if n.Kind == token.STRING && names.MatchString(strings.ToLower(n.Value)) && !strings.Contains(n.Value, "such as arm-1") {
+						t.Errorf("%s says %s: that is the protocol's", file, n.Value)
+					}
+				}
+				return true
+			})
+		})
+	}
+	if seen < 60 {
+		t.Errorf("only %d files were looked at", seen)
 	}
 }

@@ -3,6 +3,7 @@ package scenario_test
 import (
 	"flag"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,11 +17,13 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the wanted sections of the scenarios as they come out; review the difference")
 
-const shipped = "../../deployments/protocols/til-il2"
+const trials = "../../deployments/protocols"
 
-func runner(t testing.TB) *scenario.Runner {
+func runner(t testing.TB) *scenario.Runner { return runnerOf(t, path.Dir(protocols.Shipped)) }
+
+func runnerOf(t testing.TB, trial string) *scenario.Runner {
 	t.Helper()
-	text, err := protocols.FS.ReadFile(protocols.Shipped)
+	text, err := protocols.FS.ReadFile(path.Join(trial, "protocol.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,13 +33,24 @@ func runner(t testing.TB) *scenario.Runner {
 	}
 }
 
-// TestShipped runs the stories that ship with the trial.
+// TestShipped runs the stories that ship with each trial.
 func TestShipped(t *testing.T) {
-	files, err := filepath.Glob(shipped + "/scenarios/*.txtar")
+	folders, err := filepath.Glob(trials + "/*/protocol.yaml")
+	if err != nil || len(folders) < 2 {
+		t.Fatalf("%d trials (%v)", len(folders), err)
+	}
+	for _, folder := range folders {
+		trial := filepath.Base(filepath.Dir(folder))
+		t.Run(trial, func(t *testing.T) { stories(t, trial) })
+	}
+}
+
+func stories(t *testing.T, trial string) {
+	files, err := filepath.Glob(filepath.Join(trials, trial, "scenarios", "*.txtar"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scenarios beside the protocol (%v)", err)
 	}
-	r := runner(t)
+	r := runnerOf(t, trial)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			data, err := os.ReadFile(file)

@@ -160,10 +160,10 @@ func (h *Hub) studies() []string {
 
 func (h *Hub) study(name string) studyView {
 	v := studyView{Title: name}
-	var arms map[string]string
+	var arms, regimens map[string]string
 	for _, s := range h.opts.Studies {
 		if s.ID == name {
-			v.Title, arms = cmp.Or(s.Title, name), s.ArmTitles
+			v.Title, arms, regimens = cmp.Or(s.Title, name), s.ArmTitles, s.RegimenTitles
 		}
 	}
 	var asOf time.Time
@@ -178,7 +178,7 @@ func (h *Hub) study(name string) studyView {
 	}
 	v.enrolment(h.panels[name][aggregate.Enrolment], arms)
 	v.toxicity(h.panels[name][aggregate.Toxicity])
-	v.exposure(h.panels[name][aggregate.Exposure])
+	v.exposure(h.panels[name][aggregate.Exposure], regimens)
 	v.deviations(h.panels[name][aggregate.Deviations])
 	return v
 }
@@ -368,7 +368,7 @@ func percent(v float64) string {
 	return fmt.Sprintf("%.1f", v)
 }
 
-func (v *studyView) exposure(p aggregateBody) {
+func (v *studyView) exposure(p aggregateBody, titles map[string]string) {
 	entries := decode[aggregate.ExposureEntry](p)
 	if len(entries) == 0 {
 		return
@@ -378,12 +378,9 @@ func (v *studyView) exposure(p aggregateBody) {
 		if all.Given.Of == 0 {
 			continue // nobody's course has begun
 		}
-		name := all.Regimen
-		switch {
-		case name == "il2":
-			name = "IL-2"
-		case name != "":
-			name = strings.ToUpper(name[:1]) + name[1:]
+		name := titles[all.Regimen]
+		if name == "" && all.Regimen != "" {
+			name = strings.ToUpper(all.Regimen[:1]) + all.Regimen[1:]
 		}
 		for i, e := range entries {
 			if r := regimenOf(&e, all.Regimen); r != nil {

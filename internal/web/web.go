@@ -37,8 +37,9 @@ type Options struct {
 
 // Study is how the page names a study and its arms.
 type Study struct {
-	ID, Title string
-	ArmTitles map[string]string // by arm id
+	ID, Title     string
+	ArmTitles     map[string]string // by arm id
+	RegimenTitles map[string]string // by regimen id
 }
 
 const (

@@ -110,7 +110,7 @@ func TestEmptyPageSaysThatItIsEmpty(t *testing.T) {
 
 // Without JavaScript the page holds everything too.
 func TestPageShowsArmsAndAlerts(t *testing.T) {
-	h := web.NewHub(web.Options{Title: "trialwatch", Studies: []web.Study{{ID: "til-il2", ArmTitles: map[string]string{"arm-1": "High-dose IL-2"}}}})
+	h := web.NewHub(web.Options{Title: "trialwatch", Studies: []web.Study{{ID: "til-il2", ArmTitles: map[string]string{"arm-1": "High-dose IL-2"}, RegimenTitles: map[string]string{"il2": "IL-2"}}}})
 	for _, body := range panels(t) {
 		if err := h.Panel(body); err != nil {
 			t.Fatal(err)
@@ -154,7 +154,7 @@ func TestToxicityShowsTheWorstFirst(t *testing.T) {
 
 // What nobody has had takes no room, and what one arm alone has had is 0 in the other.
 func TestExposureShowsWhatWasGiven(t *testing.T) {
-	h := web.NewHub(web.Options{Studies: []web.Study{{ID: "til-il2"}}})
+	h := web.NewHub(web.Options{Studies: []web.Study{{ID: "til-il2", RegimenTitles: map[string]string{"il2": "IL-2"}}}})
 	for _, body := range panels(t) {
 		if err := h.Panel(body); err != nil {
 			t.Fatal(err)

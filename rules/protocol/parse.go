@@ -73,6 +73,12 @@ var drugs = []string{
 	timeline.Meperidine, timeline.Levothyroxine, timeline.NewTherapy,
 }
 
+// known reports a concept that is known without any protocol.
+func known(concept string) bool {
+	_, measured := unit.Of(concept)
+	return measured || slices.Contains(drugs, concept)
+}
+
 // zone judges the time zone, together with what the schema finds.
 func (f *file) zone(doc any) {
 	m, _ := doc.(map[string]any)
@@ -107,9 +113,16 @@ func (f *file) check(p *Protocol) {
 			named[fold(n)] = a.ID
 		}
 	}
+	drugs, used := slices.Clone(drugs), map[string]bool{}
+	for i := range p.Codes {
+		if name := p.Codes[i].Concept; !slices.Contains(drugs, name) && !slices.Contains(analytes(), name) {
+			drugs = append(drugs, name)
+		}
+	}
 	drug := func(name string, path ...string) {
+		used[name] = true
 		if !slices.Contains(drugs, name) {
-			f.at(path, "unknown drug or procedure %q: want one of %s%s", name, strings.Join(drugs, ", "), document.DidYouMean(name, drugs))
+			f.at(path, "unknown drug or procedure %q: want one of %s, or one that stands under codes%s", name, strings.Join(drugs, ", "), document.DidYouMean(name, drugs))
 		}
 	}
 	drug(p.Day0, "day0")
@@ -156,6 +169,11 @@ func (f *file) check(p *Protocol) {
 	f.terms(p, drug)
 	CheckNormal(f.File, "normal", p.Normal)
 	f.outcomes(p, drug)
+	for i, c := range p.Codes {
+		if !known(c.Concept) && !used[c.Concept] {
+			p.Notes = append(p.Notes, f.Note([]string{"codes", strconv.Itoa(i), "concept"}, "nothing in this protocol names %q%s", c.Concept, document.DidYouMean(c.Concept, append(analytes(), drugs...))))
+		}
+	}
 	if fn := p.FN; fn != nil {
 		if fn.NeutrophilsBelow.Unit != "10*9/L" {
 			f.at([]string{"febrileNeutropenia", "neutrophilsBelow", "unit"}, "neutrophils are compared in 10*9/L, not %s", fn.NeutrophilsBelow.Unit)
@@ -292,6 +310,11 @@ func (f *file) dosing(p *Protocol, drug func(string, ...string)) {
 	}
 	if p.Dosing == nil {
 		return
+	}
+	for i := range p.Regimens {
+		if d := p.Regimens[i].Dose; d != nil && strings.Contains(d.Unit, "/") && len(p.Dosing.Weight) == 0 {
+			f.at([]string{"dosing", "tolerance"}, "regimen %s is dosed by weight: dosing.weight must say by which", p.Regimens[i].ID)
+		}
 	}
 	for i, name := range p.Dosing.Weight {
 		drug(name, "dosing", "weight", strconv.Itoa(i))
