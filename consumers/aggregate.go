@@ -22,17 +22,20 @@ import (
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
-// AggregateConfig is what [NewAggregate] needs. All fields are required.
+// AggregateConfig is what [NewAggregate] needs. All fields but the last are required.
 type AggregateConfig struct {
 	JetStream jetstream.JetStream
 	Protocols []*protocol.Protocol
 	Clock     Clock
 	Logger    zerolog.Logger
 	Metrics   *Metrics
+	// WithoutFence leaves out the expected sequence of the checkpoint. It exists so that a test can show that the fence is needed.
+	WithoutFence bool
 }
 
 // Aggregate reads standings and publishes panels by arm: at most one a second a panel, and only what changed. A panel is a pure function of the
-// standings, so two workers publish the same; the expected sequence of the subject keeps an old one from overwriting a new one.
+// standings, so two workers publish the same; the expected sequence of the subject keeps an old one from overwriting a new one. It also tells what is
+// true of a trial and of no single patient: see teller.
 type Aggregate struct {
 	cfg       AggregateConfig
 	protocols atomic.Pointer[[]*protocol.Protocol]
@@ -78,19 +81,30 @@ func (a *Aggregate) run(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	teller, err := newTeller(ctx, &a.cfg)
+	if err != nil {
+		return err
+	}
+	// One consumer delivers both in the order in which they were committed.
 	standings, pending, err := read(ctx, a.cfg.JetStream, wire.StreamOut, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: []string{"standings.>"},
+		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: []string{"standings.>", "checkpoints.>"},
 	})
 	if err != nil {
 		return err
 	}
 	defer standings.stop()
+	left := pending // of what was there at the start: the half of it would be told, and taken back
 	patients := map[string]wire.PatientStanding{}
 	through := uint64(0)
+	whole := false // no commit of a site is half read
 	take := func(m jetstream.Msg) error {
 		meta, err := m.Metadata()
 		if err != nil {
 			return err
+		}
+		through, pending, left = meta.Sequence.Stream, meta.NumPending, left-min(left, 1)
+		if whole = strings.HasPrefix(m.Subject(), "checkpoints."); whole {
+			return teller.take(m)
 		}
 		var st wire.PatientStanding
 		if err := json.Unmarshal(m.Data(), &st); err != nil {
@@ -99,7 +113,7 @@ func (a *Aggregate) run(ctx context.Context) error {
 		for _, s := range st.Studies {
 			s.Told = nil // alerts are the watch's memory, not ours
 		}
-		patients[m.Subject()], through, pending = st, meta.Sequence.Stream, meta.NumPending
+		patients[m.Subject()] = st
 		return nil
 	}
 	tick := time.NewTicker(publishEvery)
@@ -117,6 +131,11 @@ func (a *Aggregate) run(ctx context.Context) error {
 		case <-tick.C:
 			if pending > 1000 {
 				continue // still reading what was there: half a cohort is not worth showing
+			}
+			if left == 0 && whole {
+				if err := teller.tell(ctx, *a.protocols.Load(), patients, through); err != nil {
+					return err
+				}
 			}
 			if err := a.publish(ctx, patients, through, published); err != nil {
 				return err

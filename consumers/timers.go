@@ -61,6 +61,17 @@ func (s *session) listen(ctx context.Context, due time.Time) error {
 	return nil
 }
 
+// nextDue is the first instant at which time alone can change something, of a patient or of a site's feed.
+func (s *session) nextDue() (due time.Time, ok bool) {
+	due, ok = s.timers.next()
+	for _, st := range s.sites {
+		if !st.next.IsZero() && (!ok || st.next.Before(due)) {
+			due, ok = st.next, true
+		}
+	}
+	return due, ok
+}
+
 // timers are the instants at which patients must be evaluated again. An entry that no longer says what its patient says is stale and skipped.
 type timers struct {
 	heap timerHeap

@@ -121,6 +121,10 @@ type watched struct {
 	facts   uint64 // what the checkpoint says
 	fence   uint64 // sequence of the checkpoint in OUT, 0 if there is none
 	pending uint64 // the last fact read of the site
+
+	silences []site.Silence // as last told
+	heard    bool           // something came, or time has come, since they were looked at
+	next     time.Time      // at which time alone makes one more
 }
 
 // work is why a patient is evaluated.
@@ -183,7 +187,7 @@ func (s *session) judgeBy(protocols []*protocol.Protocol, changed bool) {
 // gather waits for facts or a timer, and takes in what is there. It returns with the patients that must be evaluated in s.dirty.
 func (s *session) gather(ctx context.Context, facts *reader) error {
 	var timer <-chan time.Time
-	due, ok := s.timers.next()
+	due, ok := s.nextDue()
 	if ok && s.caughtUp {
 		timer = time.After(max(s.cfg.Clock.Until(due), time.Until(s.silence.askAgain)))
 	}
@@ -222,6 +226,9 @@ func (s *session) gather(ctx context.Context, facts *reader) error {
 	s.tick()
 	if !s.caughtUp {
 		return nil
+	}
+	for _, st := range s.sites {
+		st.heard = st.heard || !st.next.IsZero() && !st.next.After(s.now)
 	}
 	for _, p := range s.timers.due(s.now) {
 		if _, ok := s.dirty[p.patient]; !ok {
@@ -263,7 +270,7 @@ func (s *session) apply(m jetstream.Msg) error {
 	}
 	st := s.site(wire.Site(m.Subject()))
 	s.read = meta.Sequence.Stream
-	st.pending = s.read
+	st.pending, st.heard = s.read, true
 	f := new(timeline.Fact)
 	if err := json.Unmarshal(m.Data(), f); err != nil || f.Ref.Type == "" {
 		// Only intake writes here, so this is a foreign writer or a newer one. It stays in the stream for a build that can read it; to stop would
@@ -316,6 +323,7 @@ func (s *session) reachEnd() {
 // evaluateAll evaluates everybody though no fact is new: time passed, or the protocols are others.
 func (s *session) evaluateAll() {
 	for _, st := range s.sites {
+		st.heard = true
 		for _, p := range st.Patients() {
 			if _, ok := s.dirty[p]; !ok {
 				s.dirty[p] = work{st, site.Timer}
@@ -344,13 +352,16 @@ func (s *session) recover(ctx context.Context) error {
 			return err
 		}
 		name := wire.Site(m.Subject())
+		if name == wire.NoSite {
+			return nil // the aggregate's
+		}
 		if strings.HasPrefix(m.Subject(), "checkpoints.") {
 			var c wire.Checkpoint
 			if err := json.Unmarshal(m.Data(), &c); err != nil {
 				return fmt.Errorf("checkpoint of OUT sequence %d cannot be read: %w", meta.Sequence.Stream, err)
 			}
 			st := s.site(name)
-			st.facts, st.fence = c.Facts, meta.Sequence.Stream
+			st.facts, st.fence, st.silences = c.Facts, meta.Sequence.Stream, c.Silences
 			if c.Now.After(s.now) {
 				s.now = c.Now
 			}
@@ -368,9 +379,6 @@ func (s *session) recover(ctx context.Context) error {
 // evaluateAndCommit answers for every dirty patient and commits what is new, in as few batches as the limits allow. The checkpoint passes the facts
 // read only in the last of them, when nothing of them is left to tell.
 func (s *session) evaluateAndCommit(ctx context.Context) error {
-	if len(s.dirty) == 0 && s.idle < idleFacts {
-		return nil
-	}
 	patients := make([]*site.Patient, 0, len(s.dirty))
 	for p := range s.dirty {
 		patients = append(patients, p)
@@ -388,7 +396,8 @@ func (s *session) evaluateAndCommit(ctx context.Context) error {
 		}
 	}
 	clear(s.dirty)
-	if len(b.msgs) == 0 && s.idle < idleFacts {
+	s.lookAtFeeds(b)
+	if len(b.msgs) == 0 && len(b.touched) == 0 && s.idle < idleFacts {
 		return nil
 	}
 	for _, st := range s.sites {
@@ -397,6 +406,25 @@ func (s *session) evaluateAndCommit(ctx context.Context) error {
 		}
 	}
 	return b.commit(ctx, true)
+}
+
+// lookAtFeeds looks for sites that have fallen silent. Only now is it known of every patient whether he is in hospital on a running course.
+func (s *session) lookAtFeeds(b *batch) {
+	if !s.caughtUp {
+		return
+	}
+	for _, st := range s.sites {
+		if !st.heard {
+			continue
+		}
+		st.heard = false
+		var silences []site.Silence
+		silences, st.next = st.AllSilences(s.protocols, s.now)
+		if !site.SameSilences(silences, st.silences) {
+			st.silences = silences
+			b.touch(st)
+		}
+	}
 }
 
 // tell evaluates one patient and adds its events and standing to the batch, committing whenever the batch is full.
@@ -464,7 +492,7 @@ func failed(p *site.Patient, protocols []*protocol.Protocol, cause alert.Cause) 
 			continue
 		}
 		es = append(es, site.Evaluation{
-			Standing: st, Changed: true, Protocol: st.Protocol, Answer: rules.Answer{Summary: st.Summary},
+			Standing: st, Changed: true, Protocol: st.Protocol, Answer: rules.Answer{Summary: st.Summary, Member: st.Member},
 			Events: alert.Diff(nil, []rules.Finding{f}, cause),
 		})
 	}

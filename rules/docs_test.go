@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trialwatch/trialwatch/rules"
+	ofTrials "github.com/trialwatch/trialwatch/rules/trial"
 )
 
 // ownSection are the terms that docs/rules.md explains beyond the table of docs/ctcae.md.
@@ -25,6 +26,9 @@ func TestEveryRuleIsDocumented(t *testing.T) {
 	existing := []string{"data.evaluation-failed"} // of rules.EvaluationFailed
 	for _, m := range regexp.MustCompile("(?m)^### `(.+)`$").FindAllSubmatch(page, -1) {
 		documented = append(documented, string(m[1]))
+	}
+	for _, r := range ofTrials.All {
+		existing = append(existing, r.IDs...)
 	}
 	for _, r := range rules.All {
 		for _, id := range r.IDs {

@@ -19,11 +19,35 @@ import (
 //
 // Source: the protocol's regimens and holds, each with its citation; importance by ICH E3 Q&A R1.
 func doses(c *Case) {
-	var d *dose
+	c.walk()
+	for i := range c.courses {
+		k := &c.courses[i]
+		if c.dosing != nil {
+			c.amounts(c.dosing, k)
+			c.dosing.cumulate(k)
+		}
+		c.missed(k)
+		for i := range k.slots {
+			c.judge(k, &k.slots[i])
+			c.despiteHold(k, &k.slots[i])
+		}
+		c.curious(k)
+	}
+	if c.dosing != nil {
+		c.unweighed(c.dosing)
+	}
+}
+
+// walk lays what was given over the regimens of the assigned arm, once.
+func (c *Case) walk() {
+	if c.walked {
+		return
+	}
+	c.walked = true
 	if c.Protocol.Dosing != nil {
-		d = &dose{c: c, weight: c.dosingWeight()}
+		d := &dose{c: c, weight: c.dosingWeight()}
 		d.surface = c.bodySurface(d.weight)
-		c.elsewhere = c.wrongArm(d)
+		c.dosing, c.elsewhere = d, c.wrongArm(d)
 		c.unreadAmounts()
 	}
 	for _, r := range c.Protocol.RegimensOf(c.Arm) {
@@ -39,20 +63,7 @@ func doses(c *Case) {
 			k = c.walkInterval(r)
 		}
 		c.keepInForce(&k)
-		if d != nil {
-			c.amounts(d, &k)
-			d.cumulate(&k)
-		}
-		c.missed(&k)
-		for i := range k.slots {
-			c.judge(&k, &k.slots[i])
-			c.despiteHold(&k, &k.slots[i])
-		}
-		c.curious(&k)
 		c.courses = append(c.courses, k)
-	}
-	if d != nil {
-		c.unweighed(d)
 	}
 }
 
@@ -85,10 +96,12 @@ func (c *Case) missed(k *course) {
 		if last := k.slots[n-1].number; last != first.number {
 			what = fmt.Sprintf("doses %d to %d", first.number, last)
 		}
-		f.Message = fmt.Sprintf("%s %s of %d, due %s: no record. Review.", k.regimen.Title, what, k.regimen.Slots(), c.clock(first.due, k.regimen))
+		f.Message = fmt.Sprintf("%s %s of %d, due %s: no record.", k.regimen.Title, what, k.regimen.Slots(), c.clock(first.due, k.regimen))
 		if k.nothing {
-			f.Message = fmt.Sprintf("%s: nothing is recorded, first dose due %s. Review.", k.regimen.Title, c.clock(first.due, k.regimen))
+			f.Message = fmt.Sprintf("%s: nothing is recorded, first dose due %s.", k.regimen.Title, c.clock(first.due, k.regimen))
 		}
+		c.underSilence(&f, first.due, first.missedAt)
+		f.Message += " Review."
 		c.report(f)
 	}
 }

@@ -82,6 +82,8 @@ type Finding struct {
 
 	// Key separates findings of one rule that can share an onset; "" is "-". Only a rule sets it: see [KeyOf] for one that was read.
 	Key string `json:"-"`
+	// Softened says that another finding speaks for this one: it is routine at most, whatever the protocol says of the rule. Only a rule sets it.
+	Softened bool `json:"-"`
 	// ConfirmedGrade is the worst grade without preliminary results: what aggregates count.
 	ConfirmedGrade int `json:"-"`
 }

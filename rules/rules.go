@@ -39,6 +39,7 @@ var All = []Rule{
 		nil,
 		doses,
 	},
+	{[]string{FeedStale}, []string{timeline.Inpatient}, feedStale},
 	{[]string{"data.unit-missing", "data.implausible", "data.ungradable", "data.timing-unknown"}, nil, dataQuality},
 	{[]string{"data.implausible", "data.ungradable"}, nil, responseQuality},
 	{[]string{"data.not-on-study"}, nil, notOnStudy},
@@ -130,6 +131,11 @@ type Answer struct {
 	Subject  string    // of the patient in the study, "" for somebody who is not enrolled
 	Findings []Finding // sorted as they are printed
 	Summary  Summary   // the patient's contribution to the aggregates
+	Member   Membership
+	// Watched is when the patient was in hospital on a running course, so that the site's feed must not fall silent.
+	Watched []timeline.Span
+	// Listens says that the answer can change when the site sends something about anybody.
+	Listens bool
 	// Next is the first instant after now at which the answer can change with no new fact, zero if there is none.
 	Next time.Time
 }
@@ -146,7 +152,25 @@ func Evaluate(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) Answer
 	}
 	slices.SortFunc(c.findings, func(a, b Finding) int { return a.Compare(&b) })
 	c.summarize()
-	return Answer{Subject: c.Subject, Findings: c.findings, Summary: c.summary, Next: c.next}
+	return Answer{Subject: c.Subject, Findings: c.findings, Summary: c.summary, Member: c.membership(), Watched: c.watched(), Listens: c.listens, Next: c.next}
+}
+
+// Membership is the place of a patient in a study, by which sites are compared. The zero value is nobody's.
+type Membership struct {
+	Subject    string        `json:"subject,omitempty"`
+	Identifier string        `json:"identifier,omitempty"` // "system|value" that the subject is taken from; "" where only the resource has a name
+	Ref        string        `json:"ref,omitempty"`        // the ResearchSubject
+	Version    string        `json:"version,omitempty"`
+	In         timeline.Span `json:"in,omitzero"` // on study
+	Known      time.Time     `json:"known,omitzero"`
+}
+
+func (c *Case) membership() Membership {
+	return Membership{
+		Subject: c.Subject, Identifier: subjectIdentifier(c.enrolled, c.Protocol), Ref: c.enrolled.Ref.String(), Version: c.enrolled.Version.ID,
+		In:    timeline.Span{From: cmp.Or(c.Enrolment.Start.Start, c.enrolled.ReceivedAt).UTC(), To: c.OffStudy.UTC()},
+		Known: c.enrolled.ReceivedAt.UTC(), // in UTC, so that two can be compared
+	}
 }
 
 // Case is one patient in one study at one instant: what a rule reads, and where it reports.
@@ -175,13 +199,19 @@ type Case struct {
 	enrolled *timeline.Fact
 	findings []Finding
 	next     time.Time
-	courses  []course
+	// What was given, laid over the regimens when the first rule asks ([Case.walk]).
+	walked  bool
+	dosing  *dose // nil where amounts are not compared
+	courses []course
 	// elsewhere are given doses of another arm's regimen: no slot of the assigned arm's takes them.
 	elsewhere map[*timeline.Fact]bool
 	summary   Summary
 	// Several rules read these; each is made when the first one asks, and nobody changes them.
 	temperatures []reading
 	neutrophils  [2][]count // 0 with those of which only the day is known, 1 without
+	listened     bool
+	silences     []silence
+	listens      bool
 
 	// explaining keeps what results were compared with: see [Explain].
 	explaining bool
@@ -246,13 +276,21 @@ func nextEnrolment(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) t
 
 // subject is the name under which people know the patient in the study.
 func subject(f *timeline.Fact, p *protocol.Protocol) string {
+	if _, value, ok := strings.Cut(subjectIdentifier(f, p), "|"); ok {
+		return value
+	}
+	return f.Ref.ID
+}
+
+// subjectIdentifier is the identifier of a ResearchSubject that names the subject, "system|value", or "" where there is none.
+func subjectIdentifier(f *timeline.Fact, p *protocol.Protocol) string {
 	for _, id := range f.Enrolment.Identifiers {
 		system, value, ok := strings.Cut(id, "|")
 		if ok && value != "" && (p.SubjectSystem == "" || system == p.SubjectSystem) {
-			return value
+			return id
 		}
 	}
-	return f.Ref.ID
+	return ""
 }
 
 // findDay0 finds the first start of what defines day 0: a procedure, or the first dose of a drug.
@@ -385,6 +423,9 @@ func (c *Case) report(f Finding) {
 		f.Status = Open
 	}
 	f.Urgency = c.urgency(&f)
+	if f.Softened && (f.Urgency == Urgent || f.Urgency == Prompt) {
+		f.Urgency = Routine
+	}
 	c.findings = append(c.findings, f)
 }
 
@@ -409,7 +450,7 @@ func (c *Case) urgency(f *Finding) Urgency {
 	switch f.Rule {
 	case "tox.febrile-neutropenia", "dev.dose-over", "dev.dose-wrong", "dev.arm-wrong", "dev.route-wrong", "dev.dosed-despite-hold", "data.evaluation-failed":
 		return Urgent
-	case "dev.dose-missed", "dev.til-precondition", "dev.conmed-prohibited":
+	case "dev.dose-missed", "dev.til-precondition", "dev.conmed-prohibited", FeedStale:
 		return Prompt
 	}
 	family, _, _ := strings.Cut(f.Rule, ".")

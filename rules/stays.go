@@ -14,6 +14,7 @@ type stay struct {
 	// end is when the patient left, zero while ongoing and where nothing says when that was.
 	end     timeline.Time
 	ongoing bool
+	endless bool // ongoing, and nobody has said until when
 	// reach is the last instant at which the patient is known to have been in hospital: of an end of which only the date is known, the end of that day.
 	reach time.Time
 }
@@ -42,8 +43,9 @@ func (c *Case) stays() []stay {
 
 func (s *stay) take(f *timeline.Fact, now time.Time) {
 	s.encounters = append(s.encounters, f)
+	s.endless = s.endless || f.End.IsZero() && f.Encounter.Status != "finished"
 	switch {
-	case f.End.After(now), f.End.IsZero() && f.Encounter.Status != "finished":
+	case s.endless, f.End.After(now):
 		s.ongoing, s.end = true, timeline.Time{}
 	case s.ongoing:
 	case f.End.IsZero() && !f.At.Start.Before(s.reach): // the last that is known of the stay, and it has no end
@@ -72,4 +74,12 @@ func unplacedStays(c *Case) {
 		finding.Evidence = []Evidence{{Ref: f.Ref.String(), Version: f.Version.ID, Role: "encounter", At: finding.Onset, Value: f.Encounter.Status}}
 		c.report(finding)
 	}
+}
+
+// out is when the stay ends as far as anybody knows: the planned end of one that is ongoing, zero where it has none.
+func (s *stay) out() time.Time {
+	if s.endless {
+		return time.Time{}
+	}
+	return s.reach
 }

@@ -42,6 +42,21 @@ type Checkpoint struct {
 	Now      time.Time `json:"now"`      // the evaluating now of the commit; it never runs backwards
 	Protocol string    `json:"protocol"` // hashes of the loaded protocols
 	Worker   string    `json:"worker"`   // who wrote it
+	// Silences are those of the site that the trial must know of.
+	Silences []site.Silence `json:"silences,omitempty"`
+}
+
+// TrialCheckpoint is what was told of no single patient: the body of checkpoints.-, written in the batch that tells it.
+type TrialCheckpoint struct {
+	Through uint64          `json:"through"` // last OUT sequence that was judged
+	Now     time.Time       `json:"now"`     // the evaluating now; it never runs backwards
+	Studies []TrialStanding `json:"studies"`
+}
+
+// TrialStanding is what was told of a study.
+type TrialStanding struct {
+	Study string       `json:"study"`
+	Told  []alert.Told `json:"told"` // sorted by alert
 }
 
 // Encode writes JSON without HTML escapes, so that a person reads "<0.1" and not "\u003c0.1".

@@ -61,7 +61,10 @@ func Alerts(study, site, subject string) string {
 // Standings is the roll-up subject of what stands of a patient.
 func Standings(site, key string) string { return "standings." + Token(site) + "." + key }
 
-// Checkpoints is the roll-up subject of how far a site's facts were read.
+// NoSite stands for a site in what is told of a trial as a whole, and as its checkpoint: no site may have that name.
+const NoSite = "-"
+
+// Checkpoints is the roll-up subject of how far a site's facts were read, and of [NoSite] what was told of no single patient.
 func Checkpoints(site string) string { return "checkpoints." + Token(site) }
 
 // Aggregates is the subject of a panel.

@@ -55,6 +55,7 @@ var folders = []struct {
 	},
 	{"rules/alert", true, []string{module + "rules"}, "what to tell is a function of what was told and what is found"},
 	{"rules/site", true, []string{module + "rules"}, "who is who is a function of the facts"},
+	{"rules/trial", true, []string{module + "rules"}, "what is true of a trial is a function of what stands of its patients and feeds"},
 	{"rules/stat", true, []string{"gonum.org/v1/gonum/mathext"}, "statistics know numbers, not patients"},
 	{"rules/aggregate", true, []string{module + "rules"}, "a panel is a function of the patients' contributions"},
 	{

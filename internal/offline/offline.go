@@ -23,6 +23,7 @@ import (
 	"github.com/trialwatch/trialwatch/rules/protocol"
 	"github.com/trialwatch/trialwatch/rules/site"
 	"github.com/trialwatch/trialwatch/rules/timeline"
+	"github.com/trialwatch/trialwatch/rules/trial"
 )
 
 // Evaluator takes lines in and says what is true. Use [New].
@@ -222,6 +223,10 @@ func (e *Evaluator) AnswerAt(now time.Time) Answer {
 		}
 	}
 	r := Answer{Summaries: make([][]rules.Summary, len(e.protocols))}
+	states := map[*protocol.Protocol]*trial.State{}
+	for _, proto := range e.protocols {
+		states[proto] = &trial.State{}
+	}
 	for _, name := range sortedKeys(sites) {
 		for _, p := range sites[name].Patients() {
 			for i, proto := range e.protocols {
@@ -229,9 +234,17 @@ func (e *Evaluator) AnswerAt(now time.Time) Answer {
 				r.Findings = append(r.Findings, answer.Findings...)
 				if answer.Summary.Enrolled {
 					r.Summaries[i] = append(r.Summaries[i], answer.Summary)
+					states[proto].Members = append(states[proto].Members, trial.Member{Site: name, Membership: answer.Member, Summary: answer.Summary})
 				}
 			}
 		}
+		for _, proto := range e.protocols {
+			silences, _ := sites[name].Silences(proto, now)
+			states[proto].Add(name, silences)
+		}
+	}
+	for _, proto := range e.protocols {
+		r.Findings = append(r.Findings, trial.Findings(proto, states[proto], now)...)
 	}
 	slices.SortStableFunc(r.Findings, func(a, b rules.Finding) int { return a.Compare(&b) })
 	refusedOnce := map[string]map[[8]byte]bool{}
@@ -281,65 +294,142 @@ func (e *Evaluator) History(now time.Time, tell func(alert.Event) error) error {
 	slices.SortStableFunc(items, func(a, b item) int {
 		return cmp.Or(a.fact.ReceivedAt.Compare(b.fact.ReceivedAt), strings.Compare(a.file, b.file), a.line-b.line, a.entry-b.entry)
 	})
-	sites := map[string]*site.Site{}
-	var patients []*site.Patient // whose Next may be set
-	known := map[*site.Patient]bool{}
-	input := uint64(0)
-	evaluate := func(p *site.Patient, at time.Time, reason string) error {
-		if !known[p] {
-			known[p] = true
-			patients = append(patients, p)
-		}
-		evaluations := p.Evaluate(e.protocols, alert.Cause{Now: at, Reason: reason, Input: input})
-		for i := range evaluations {
-			for _, ev := range evaluations[i].Events {
-				if err := tell(ev); err != nil {
-					return err
-				}
-			}
-			evaluations[i].Commit(len(evaluations[i].Events))
-		}
-		return nil
-	}
-	// timers fires what is due before an instant, or at it if inclusive.
-	timers := func(until time.Time, inclusive bool) error {
-		for {
-			var first *site.Patient
-			for _, p := range patients {
-				if p.Next.IsZero() || p.Next.After(until) || !inclusive && p.Next.Equal(until) {
-					continue
-				}
-				if first == nil || p.Next.Before(first.Next) || p.Next.Equal(first.Next) && p.Identity < first.Identity {
-					first = p
-				}
-			}
-			if first == nil {
-				return nil
-			}
-			if err := evaluate(first, first.Next, "timer"); err != nil {
-				return err
-			}
-		}
-	}
+	h := &history{e: e, tell: tell, sites: map[string]*ward{}, known: map[*site.Patient]bool{}, touched: map[string]*ward{}, told: map[string][]alert.Told{}}
 	for _, it := range items {
 		f := it.fact
 		if f.ReceivedAt.After(now) {
 			break
 		}
-		if err := timers(f.ReceivedAt, false); err != nil {
+		if err := h.timers(f.ReceivedAt, false); err != nil {
 			return err
 		}
-		input++
-		if sites[f.Site] == nil {
-			sites[f.Site] = e.site(f.Site)
+		h.input++
+		w := h.sites[f.Site]
+		if w == nil {
+			w = &ward{Site: e.site(f.Site)}
+			h.sites[f.Site] = w
 		}
-		for _, p := range sites[f.Site].Apply(f) {
-			if err := evaluate(p, f.ReceivedAt, f.Reason()); err != nil {
+		for _, p := range w.Apply(f) {
+			if err := h.evaluate(p, f.ReceivedAt, f.Reason()); err != nil {
 				return err
 			}
 		}
+		if err := h.look(w, f.ReceivedAt); err != nil {
+			return err
+		}
 	}
-	return timers(now, true)
+	return h.timers(now, true)
+}
+
+// history is what has been told at some point of it.
+type history struct {
+	e        *Evaluator
+	tell     func(alert.Event) error
+	sites    map[string]*ward
+	patients []*site.Patient // whose Next may be set
+	known    map[*site.Patient]bool
+	input    uint64
+	at       time.Time               // of the last timer
+	touched  map[string]*ward        // of which patients were evaluated at that instant
+	told     map[string][]alert.Told // of no single patient, by study
+	changed  bool                    // something stands otherwise than when the trial was last looked at
+}
+
+// ward is a site and its silences.
+type ward struct {
+	*site.Site
+	silences []site.Silence
+	next     time.Time // at which time alone makes one more
+}
+
+func (h *history) evaluate(p *site.Patient, at time.Time, reason string) error {
+	if !h.known[p] {
+		h.known[p] = true
+		h.patients = append(h.patients, p)
+	}
+	evaluations := p.Evaluate(h.e.protocols, alert.Cause{Now: at, Reason: reason, Input: h.input})
+	for i := range evaluations {
+		h.changed = h.changed || evaluations[i].Changed
+		for _, ev := range evaluations[i].Events {
+			if err := h.tell(ev); err != nil {
+				return err
+			}
+		}
+		evaluations[i].Commit(len(evaluations[i].Events))
+	}
+	return nil
+}
+
+// look looks at the feed of a site after its patients, and then at the trial, if anything stands otherwise.
+func (h *history) look(w *ward, at time.Time) error {
+	var silences []site.Silence
+	silences, w.next = w.AllSilences(h.e.protocols, at)
+	if !h.changed && site.SameSilences(silences, w.silences) {
+		return nil
+	}
+	w.silences, h.changed = silences, false
+	for _, p := range h.e.protocols {
+		state := &trial.State{}
+		for _, name := range sortedKeys(h.sites) {
+			state.Add(name, h.sites[name].silences)
+			for _, patient := range h.sites[name].Patients() {
+				if st := patient.Standings[p.Study]; st != nil && st.Summary.Enrolled {
+					state.Members = append(state.Members, trial.Member{Site: name, Membership: st.Member, Summary: st.Summary})
+				}
+			}
+		}
+		for _, ev := range alert.Diff(h.told[p.Study], trial.Findings(p, state, at), alert.Cause{Now: at, Reason: trial.Reason, Input: h.input, Protocol: p.Pin()}) {
+			if err := h.tell(ev); err != nil {
+				return err
+			}
+			h.told[p.Study] = alert.Fold(h.told[p.Study], ev)
+		}
+	}
+	return nil
+}
+
+// timers fires what is due before an instant, or at it if inclusive: of one instant first the patients, then the sites.
+func (h *history) timers(until time.Time, inclusive bool) error {
+	due := func(next time.Time) bool {
+		return !next.IsZero() && !next.After(until) && (inclusive || !next.Equal(until))
+	}
+	for {
+		var first *site.Patient
+		for _, p := range h.patients {
+			if due(p.Next) && (first == nil || p.Next.Before(first.Next) || p.Next.Equal(first.Next) && p.Identity < first.Identity) {
+				first = p
+			}
+		}
+		if len(h.touched) > 0 && (first == nil || first.Next.After(h.at)) {
+			for _, name := range sortedKeys(h.touched) {
+				if err := h.look(h.touched[name], h.at); err != nil {
+					return err
+				}
+			}
+			clear(h.touched)
+			continue // what they are to be looked at next may come before
+		}
+		var silent *ward
+		for _, name := range sortedKeys(h.sites) {
+			if w := h.sites[name]; due(w.next) && (silent == nil || w.next.Before(silent.next)) {
+				silent = w
+			}
+		}
+		switch {
+		case first != nil && (silent == nil || !silent.next.Before(first.Next)):
+			h.at = first.Next
+			h.touched[first.Site()] = h.sites[first.Site()]
+			if err := h.evaluate(first, h.at, "timer"); err != nil {
+				return err
+			}
+		case silent != nil:
+			if err := h.look(silent, silent.next); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
 }
 
 // Write prints a result as JSON lines: findings, aggregates, then what was refused.

@@ -29,6 +29,7 @@ var (
 		{"afterOffStudy", "Graded after the end of the study", "expectations stop at once"},
 		{"emergentFor", "Treatment-emergent", "up to so long after the last dose of a treatment"},
 		{"futureTolerance", "Clinical time after receipt", "further than this is a charting error: the fact is not used"},
+		{"feedStaleAfter", "Silence of a feed", "for so long nothing may come about a patient in hospital on a running course, or from a site with one"},
 		{"medicationWait", "Waiting for a Medication", "for so long an administration may wait for the Medication that says what was given, before it is reported"},
 	}
 	regimenFields = []field{

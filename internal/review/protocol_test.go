@@ -17,6 +17,7 @@ import (
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/trial"
 )
 
 func parse(t *testing.T, name string) *protocol.Protocol {
@@ -192,6 +193,11 @@ func TestEveryRuleIsExplained(t *testing.T) {
 		rows[m[1]] = true
 	}
 	want := map[string]bool{"tox.…": true, "data.evaluation-failed": true}
+	for _, r := range trial.All {
+		for _, id := range r.IDs {
+			want[id] = true
+		}
+	}
 	for _, r := range rules.All {
 		for _, id := range r.IDs {
 			if !strings.HasPrefix(id, "tox.") || id == "tox.febrile-neutropenia" {

@@ -231,6 +231,15 @@ var ruleTexts = []ruleText{
 		}
 		return plural(len(p.Treatments), "treatment", "treatments"), ""
 	}, fixed("ICH E6(R3)")},
+	{"data.two-sites", "a subject who is enrolled at two sites at one time", "", func(p *protocol.Protocol) (string, string) {
+		if p.SubjectSystem == "" {
+			return "identifiers of any system", ""
+		}
+		return "identifier of " + code(p.SubjectSystem), ""
+	}, fixed("ICH E6(R3)")},
+	{rules.FeedStale, "a site with a patient in hospital on a running course, or such a patient, of whom nothing comes; missed doses are routine then", "", func(p *protocol.Protocol) (string, string) {
+		return "for " + span(p.FeedStaleAfter), ""
+	}, fixed("design default")},
 }
 
 // beyondTheCore are findings that no rule of rules.All makes.

@@ -46,7 +46,7 @@ func Parse(name string, data []byte) (*Protocol, error) {
 	if !shaped {
 		return nil, f.Err()
 	}
-	p := &Protocol{FutureTolerance: Duration(24 * time.Hour), MedicationWait: Duration(24 * time.Hour)}
+	p := &Protocol{FutureTolerance: Duration(24 * time.Hour), MedicationWait: Duration(24 * time.Hour), FeedStaleAfter: Duration(12 * time.Hour)}
 	if err := f.Decode(p); err != nil {
 		return nil, err
 	}
@@ -126,6 +126,9 @@ func (f *file) check(p *Protocol) {
 		}
 	}
 	drug(p.Day0, "day0")
+	if least := 2 * timeline.ShortestSilence; p.FeedStaleAfter.D() < least {
+		f.at([]string{"feedStaleAfter"}, "a feed cannot be called stale before %d h", least/time.Hour)
+	}
 	for i, t := range p.Treatments {
 		drug(t, "treatments", strconv.Itoa(i))
 	}

@@ -54,6 +54,8 @@ type Protocol struct {
 	FutureTolerance Duration `yaml:"futureTolerance"`
 	// MedicationWait is how long an administration may wait for the Medication that says what was given.
 	MedicationWait Duration `yaml:"medicationWait"`
+	// FeedStaleAfter is how long nothing may come about a patient in hospital on a running course.
+	FeedStaleAfter Duration `yaml:"feedStaleAfter"`
 
 	Zone *time.Location `yaml:"-"` // of Timezone, never nil after Parse
 	Hash string         `yaml:"-"` // SHA-256 of the file, hex

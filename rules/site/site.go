@@ -29,6 +29,8 @@ type Site struct {
 	uses      map[string]map[*resource]bool             // "Medication/x" → administrations of which some version refers to it
 	holders   map[subjectKey]*Patient                   // in whose standing the alerts of a subject are
 	parking   *parking                                  // nil: every fact is held
+	feed      timeline.Feed                             // what was sent about anybody
+	listening map[*Patient]bool                         // whose answer the next fact may change, whomever it is about
 	here      map[*protocol.Protocol]*protocol.Protocol // protocols on the site's clocks
 }
 
@@ -44,6 +46,9 @@ type Patient struct {
 	Timeline *timeline.Timeline
 	// Standings are what stands of the patient, by study.
 	Standings map[string]*Standing
+	// watched is when the patient was in hospital on a running course of a study, as last answered.
+	watched map[string][]timeline.Span
+
 	// Next is the first instant at which time alone can change an answer, zero if there is none.
 	Next time.Time
 
@@ -56,6 +61,8 @@ type Standing struct {
 	Protocol string        `json:"protocol"`       // hash of the protocol that it was evaluated by
 	Told     []alert.Told  `json:"told,omitempty"` // sorted by alert
 	Summary  rules.Summary `json:"summary"`
+	// Member is the zero value for somebody who is enrolled no more.
+	Member rules.Membership `json:"member,omitzero"`
 
 	moved bool // alerts came from or went to another patient, and that is not committed
 }
@@ -68,7 +75,7 @@ func New(name string) *Site {
 	return &Site{
 		Name: name, resources: map[timeline.Ref]*resource{}, patients: map[string]*Patient{},
 		refs: map[string]map[*resource]bool{}, claims: map[string]map[string]struct{}{}, links: map[string]string{}, uses: map[string]map[*resource]bool{},
-		holders: map[subjectKey]*Patient{},
+		holders: map[subjectKey]*Patient{}, listening: map[*Patient]bool{},
 	}
 }
 
@@ -90,12 +97,14 @@ func (s *Site) protocol(p *protocol.Protocol) *protocol.Protocol {
 
 // Apply takes a fact in and returns the patients whose answer may have changed, sorted. A repetition returns none.
 func (s *Site) Apply(f *timeline.Fact) []*Patient {
-	if s.park(f) {
-		return nil
-	}
 	changed := map[string]bool{}
-	s.apply(f, changed)
-	s.unpark(f, changed)
+	if f.State != timeline.Refused {
+		s.hear(f.ReceivedAt, changed)
+	}
+	if !s.park(f) {
+		s.apply(f, changed)
+		s.unpark(f, changed)
+	}
 	return s.sorted(changed)
 }
 
@@ -172,10 +181,16 @@ func asVoid(f *timeline.Fact) *timeline.Fact {
 	return &timeline.Fact{Ref: f.Ref, Version: f.Version, ReceivedAt: f.ReceivedAt, Site: f.Site, Patient: f.Patient, State: timeline.Void}
 }
 
+func (s *Site) timeline() *timeline.Timeline {
+	tl := timeline.New()
+	tl.Site = &s.feed
+	return tl
+}
+
 func (s *Site) patient(identity string) *Patient {
 	p := s.patients[identity]
 	if p == nil {
-		p = &Patient{Identity: identity, Timeline: timeline.New(), Standings: map[string]*Standing{}, site: s}
+		p = &Patient{Identity: identity, Timeline: s.timeline(), Standings: map[string]*Standing{}, watched: map[string][]timeline.Span{}, site: s}
 		s.patients[identity] = p
 	}
 	return p
@@ -183,6 +198,9 @@ func (s *Site) patient(identity string) *Patient {
 
 // Patient returns the patient that an identity stands for now, nil if nothing is known of one.
 func (s *Site) Patient(identity string) *Patient { return s.patients[s.resolve(identity)] }
+
+// Site is the name of the patient's site.
+func (p *Patient) Site() string { return p.site.Name }
 
 // Restore puts back what was told of a patient before a restart. Standings come in the order in which they were committed: of an alert that went
 // from one patient to another between two commits, the later one has the story.
@@ -316,7 +334,7 @@ func (s *Site) rejoin(ref timeline.Ref, before, after *timeline.Person, changed 
 		}
 	}
 	for id := range affected {
-		s.patient(id).Timeline = timeline.New()
+		s.patient(id).Timeline = s.timeline()
 		changed[id] = true
 	}
 	for r := range moved {
@@ -419,7 +437,9 @@ type Evaluation struct {
 
 // Answer is what is true of a patient in a study at an instant, on the clocks of the site.
 func (p *Patient) Answer(proto *protocol.Protocol, now time.Time) rules.Answer {
-	return rules.Evaluate(p.Timeline, p.site.protocol(proto), now)
+	answer := rules.Evaluate(p.Timeline, p.site.protocol(proto), now)
+	p.watched[proto.Study] = answer.Watched
+	return answer
 }
 
 // Explain is the answer with its proof, nil for somebody who is not enrolled.
@@ -430,11 +450,15 @@ func (p *Patient) Explain(proto *protocol.Protocol, now time.Time) *rules.Explan
 // Evaluate answers for a patient in every study and sets [Patient.Next]. It does not change the standings: [Evaluation.Commit] does.
 func (p *Patient) Evaluate(protocols []*protocol.Protocol, cause alert.Cause) []Evaluation {
 	p.Next = time.Time{}
+	delete(p.site.listening, p)
 	var es []Evaluation
 	for _, proto := range protocols {
 		answer := p.Answer(proto, cause.Now)
 		if !answer.Next.IsZero() && (p.Next.IsZero() || answer.Next.Before(p.Next)) {
 			p.Next = answer.Next
+		}
+		if answer.Listens {
+			p.site.listening[p] = true
 		}
 		if answer.Subject != "" {
 			p.follow(proto, answer.Subject, cause.Now)
@@ -446,7 +470,7 @@ func (p *Patient) Evaluate(protocols []*protocol.Protocol, cause alert.Cause) []
 		why := cause
 		why.Protocol, why.Reason = proto.Pin(), reason(cause.Reason, st.Protocol, proto.Hash)
 		e := Evaluation{Standing: st, Answer: answer, Protocol: proto.Hash, Events: alert.Diff(st.Told, answer.Findings, why)}
-		e.Changed = len(e.Events) > 0 || !st.Summary.Equal(&answer.Summary) || st.Protocol != proto.Hash || st.moved
+		e.Changed = len(e.Events) > 0 || !st.Summary.Equal(&answer.Summary) || st.Member != answer.Member || st.Protocol != proto.Hash || st.moved
 		es = append(es, e)
 	}
 	return es
@@ -474,6 +498,6 @@ func (e *Evaluation) Commit(n int) {
 		e.Standing.Told = alert.Fold(e.Standing.Told, ev)
 	}
 	if n == len(e.Events) {
-		e.Standing.Summary, e.Standing.Protocol, e.Standing.moved = e.Answer.Summary, e.Protocol, false
+		e.Standing.Summary, e.Standing.Member, e.Standing.Protocol, e.Standing.moved = e.Answer.Summary, e.Answer.Member, e.Protocol, false
 	}
 }

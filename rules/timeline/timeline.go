@@ -9,6 +9,9 @@ import (
 
 // Timeline is one patient's facts in clinical time. The zero value is not ready: use [New]. It is not safe for concurrent use.
 type Timeline struct {
+	// Site is what the site of the patient sent, about anybody; nil where nobody knows.
+	Site *Feed
+
 	resources  map[Ref]*Resource
 	series     map[string][]Point
 	doses      []*Fact // with Dose
@@ -57,6 +60,19 @@ func (t *Timeline) Forget(ref Ref) {
 		t.remove(f)
 		delete(t.resources, ref)
 	}
+}
+
+// Heard is when something came about the patient that could be read: each version once, at its first receipt.
+func (t *Timeline) Heard() *Feed {
+	f := &Feed{}
+	for _, r := range t.resources {
+		for _, v := range r.versions {
+			if v.State != Refused {
+				f.Hear(v.ReceivedAt)
+			}
+		}
+	}
+	return f
 }
 
 // Empty reports whether the timeline shows nothing.
