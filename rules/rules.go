@@ -47,6 +47,7 @@ var All = []Rule{
 	{[]string{"dev.conmed-prohibited"}, nil, prohibited},
 	{[]string{"data.ungradable"}, nil, unresolvedMedications},
 	{[]string{"data.ungradable", "data.implausible"}, []string{timeline.Inpatient}, unplacedStays},
+	{[]string{"data.arm-changed"}, nil, armChanged},
 }
 
 // toxicityIDs are the ids of all terms that some version of the CTCAE grades.

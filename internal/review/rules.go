@@ -231,6 +231,7 @@ var ruleTexts = []ruleText{
 		}
 		return plural(len(p.Treatments), "treatment", "treatments"), ""
 	}, fixed("ICH E6(R3)")},
+	{"data.arm-changed", "an assigned arm that is another one than before", "", always("names of the arms"), fixed("ICH E9, 5.2.1")},
 	{"data.two-sites", "a subject who is enrolled at two sites at one time", "", func(p *protocol.Protocol) (string, string) {
 		if p.SubjectSystem == "" {
 			return "identifiers of any system", ""

@@ -102,6 +102,26 @@ func (t *Timeline) Encounters() []*Fact { return t.encounters }
 // Others returns procedures, tumour responses, enrolments and persons in clinical time, ties by resource. The caller must not change it.
 func (t *Timeline) Others() []*Fact { return t.others }
 
+// Versions are the versions of a resource that could be read, the greatest last.
+func (t *Timeline) Versions(ref Ref) []*Fact {
+	r := t.resources[ref]
+	if r == nil {
+		return nil
+	}
+	vs := slices.DeleteFunc(slices.Clone(r.versions), func(f *Fact) bool { return f.State == Refused })
+	numeric := r.numeric()
+	slices.SortFunc(vs, func(a, b *Fact) int {
+		switch {
+		case less(a, b, numeric):
+			return -1
+		case less(b, a, numeric):
+			return 1
+		}
+		return 0
+	})
+	return vs
+}
+
 // Doubtful reports whether a newer version of a resource was refused, or of the Medication that says what it gave.
 func (t *Timeline) Doubtful(ref Ref) bool {
 	r := t.resources[ref]
@@ -221,10 +241,7 @@ func (r *Resource) greatest() (usable, refused *Fact) {
 		}
 		return nil, nil
 	}
-	numeric := true
-	for _, v := range r.versions {
-		numeric = numeric && isNumber(v.Version.ID)
-	}
+	numeric := r.numeric()
 	for _, v := range r.versions {
 		if v.State != Refused && (usable == nil || less(usable, v, numeric)) {
 			usable = v
@@ -236,6 +253,16 @@ func (r *Resource) greatest() (usable, refused *Fact) {
 		}
 	}
 	return usable, refused
+}
+
+// numeric reports whether all versions have numeric ids.
+func (r *Resource) numeric() bool {
+	for _, v := range r.versions {
+		if !isNumber(v.Version.ID) {
+			return false
+		}
+	}
+	return true
 }
 
 // less orders two versions of a set; numeric says that all versions of the set have numeric ids.
