@@ -15,15 +15,17 @@ import (
 
 func newSchema() *cobra.Command {
 	return &cobra.Command{
-		Use:   "schema protocol|site|finding|alert|aggregate",
+		Use:   "schema protocol|site|finding|alert|aggregate|explanation|protocol-diff",
 		Short: "Print the JSON Schema of a protocol file or of what is published",
 		Long: `schema prints the JSON Schema (draft 2020-12) of
 
-  protocol   a protocol file, for completion and errors while you type
-  site       a site file, likewise
-  finding    a line of evaluate, and the data of an alert
-  alert      a message on alerts.> (CloudEvents)
-  aggregate  a message on aggregates.>
+  protocol       a protocol file, for completion and errors while you type
+  site           a site file, likewise
+  finding        a line of evaluate, and the data of an alert
+  alert          a message on alerts.> (CloudEvents)
+  aggregate      a message on aggregates.>
+  explanation    a line of explain
+  protocol-diff  a line of protocol diff
 
 An editor with a YAML language server reads the schema of a protocol if the first line of the file says
   # yaml-language-server: $schema=protocol.schema.json`,

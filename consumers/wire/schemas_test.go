@@ -12,10 +12,14 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/trialwatch/trialwatch/consumers/wire"
+	"github.com/trialwatch/trialwatch/deployments/protocols"
+	"github.com/trialwatch/trialwatch/internal/offline"
 	"github.com/trialwatch/trialwatch/internal/offline/offlinetest"
+	"github.com/trialwatch/trialwatch/internal/review"
 	"github.com/trialwatch/trialwatch/internal/sim"
 	"github.com/trialwatch/trialwatch/rules/aggregate"
 	"github.com/trialwatch/trialwatch/rules/alert"
+	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 func schemas(t *testing.T) func(name string, body []byte) error {
@@ -55,10 +59,9 @@ func schemas(t *testing.T) func(name string, body []byte) error {
 	}
 }
 
-// Everything that a cohort with all its mess makes us say fits the published schemas.
-func TestMessagesFitTheirSchemas(t *testing.T) {
-	validate := schemas(t)
-	e := offlinetest.New(t)
+// read reads a cohort with all its mess.
+func read(t *testing.T, e *offline.Evaluator) {
+	t.Helper()
 	var feed bytes.Buffer
 	for _, ev := range sim.Cohort(sim.Config{Seed: 5, PatientsPerArm: 3}) {
 		if json.Valid(ev.Data) {
@@ -68,6 +71,13 @@ func TestMessagesFitTheirSchemas(t *testing.T) {
 	if err := e.Read("cohort", &feed, nil); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Everything that a cohort with all its mess makes us say fits the published schemas.
+func TestMessagesFitTheirSchemas(t *testing.T) {
+	validate := schemas(t)
+	e := offlinetest.New(t)
+	read(t, e)
 	checked := map[string]int{}
 	check := func(name string, v any) {
 		t.Helper()
@@ -98,12 +108,91 @@ func TestMessagesFitTheirSchemas(t *testing.T) {
 	}
 }
 
+// Every patient of a cohort is explained, and two protocols compared, in lines of their schemas.
+func TestToolsFitTheirSchemas(t *testing.T) {
+	validate := schemas(t)
+	e := offlinetest.New(t)
+	read(t, e)
+	_, subjects := e.Explain("", e.Latest())
+	steps, holds, slots := 0, 0, 0
+	for _, subject := range subjects {
+		found, _ := e.Explain(subject, e.Latest())
+		for _, x := range found {
+			body, err := wire.Encode(x)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := validate("explanation.v1.json", body); err != nil {
+				t.Errorf("%s: %v", subject, err)
+			}
+			for i := range x.Courses {
+				slots += len(x.Courses[i].Slots)
+			}
+			for i := range x.Findings {
+				steps, holds = steps+len(x.Findings[i].Steps), holds+len(x.Findings[i].Holds)
+			}
+		}
+	}
+	if len(subjects) < 4 || steps == 0 || holds == 0 || slots == 0 {
+		t.Errorf("%d subjects with %d steps, %d holds and %d slots: the test sees too little", len(subjects), steps, holds, slots)
+	}
+
+	text, err := protocols.FS.ReadFile(protocols.Shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := protocol.Parse("old.yaml", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, edit := range [][2]string{{`ctcae: "5.0"`, `ctcae: "6.0"`}, {"    minGap: PT6H ", "    minGap: PT5H "}} {
+		if !bytes.Contains(text, []byte(edit[0])) {
+			t.Fatalf("%q is not in the protocol", edit[0])
+		}
+		text = bytes.Replace(text, []byte(edit[0]), []byte(edit[1]), 1)
+	}
+	amended, err := protocol.Parse("new.yaml", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := review.Differ(old, amended)
+	d.Events, d.AsOf = []string{"cohort"}, e.Latest()
+	f := e.At(e.Latest()).Findings
+	d.Findings = []offline.FindingChange{
+		{Change: offline.Vanishes, What: []string{}, Old: &f[0]}, {Change: offline.Changes, What: []string{"grade 4 → 3"}, Old: &f[1], New: &f[1]},
+	}
+	var lines bytes.Buffer
+	out := offline.NewPrinter(&lines)
+	d.Print(out)
+	if err := out.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]int{}
+	for line := range bytes.Lines(lines.Bytes()) {
+		var l struct{ Kind string }
+		if err := json.Unmarshal(line, &l); err != nil {
+			t.Fatal(err)
+		}
+		kinds[l.Kind]++
+		if err := validate("protocol-diff.v1.json", line); err != nil {
+			t.Errorf("%v\n%s", err, line)
+		}
+	}
+	for _, kind := range []string{"protocol-diff", "rule-change", "past-change", "term-change", "finding-change"} {
+		if kinds[kind] == 0 {
+			t.Errorf("no line of kind %s: %v", kind, kinds)
+		}
+	}
+}
+
 // The schemas refuse what they should: a check that accepts everything would pass every message.
 func TestSchemasRefuse(t *testing.T) {
 	validate := schemas(t)
 	for name, bodies := range map[string][]string{
-		"finding.v1.json": {`{}`, `{"kind":"alert"}`},
-		"alert.v1.json":   {`{"specversion":"1.0","id":"a@0","source":"/x","type":"trialwatch.alert.gone.v1","subject":"a","time":"now","datacontenttype":"application/json","data":{}}`},
+		"finding.v1.json":       {`{}`, `{"kind":"alert"}`},
+		"alert.v1.json":         {`{"specversion":"1.0","id":"a@0","source":"/x","type":"trialwatch.alert.gone.v1","subject":"a","time":"now","datacontenttype":"application/json","data":{}}`},
+		"explanation.v1.json":   {`{}`, `{"kind":"explanation"}`},
+		"protocol-diff.v1.json": {`{}`, `{"kind":"rule-change"}`, `{"kind":"rule-change","path":"p","op":"gone","old":"","new":""}`, `{"kind":"another"}`},
 		"aggregate.v1.json": {
 			`{"kind":"aggregate","study":"s","panel":"toxicity","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":""}}`,
 			`{"kind":"aggregate","study":"s","panel":"feed","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":"0000000000000000000000000000000000000000000000000000000000000000"},"subject":"S-001"}`,

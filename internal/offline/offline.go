@@ -110,6 +110,14 @@ func (e *Evaluator) Read(file string, r io.Reader, progress func(lines int)) err
 	return err
 }
 
+// Add takes in a fact that somebody else has decoded.
+func (e *Evaluator) Add(f *timeline.Fact) {
+	if f.ReceivedAt.After(e.latest) {
+		e.latest = f.ReceivedAt
+	}
+	e.items = append(e.items, item{fact: f})
+}
+
 func (e *Evaluator) take(l *feed.Line, outcomes []fhir.Outcome) {
 	refuse := func(reason, detail string) {
 		e.refused = append(e.refused, Refused{Kind: "refused", File: l.File, Line: l.Number, Reason: reason, Detail: detail, site: l.Site, receivedAt: l.ReceivedAt, digest: digest(l.Data)})
