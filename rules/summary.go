@@ -39,10 +39,7 @@ func (s *Summary) Equal(o *Summary) bool {
 		s.Best == o.Best && s.Assessed == o.Assessed && s.Unconfirmed == o.Unconfirmed &&
 		same(s.PFS, o.PFS) && same(s.OS, o.OS) && same(s.Stay, o.Stay) && slices.Equal(s.Markers, o.Markers) &&
 		slices.Equal(s.Toxicity, o.Toxicity) && slices.Equal(s.Events, o.Events) && slices.Equal(s.Started, o.Started) &&
-		slices.EqualFunc(s.Exposure, o.Exposure, func(x, y Exposure) bool {
-			return slices.Equal(x.Slots, y.Slots) && x.Regimen == y.Regimen && x.Given == y.Given && x.Planned == y.Planned && x.Held == y.Held && x.Refused == y.Refused && x.Missed == y.Missed &&
-				x.Amount == y.Amount && x.PerKg == y.PerKg && x.Unmeasured == y.Unmeasured
-		})
+		slices.EqualFunc(s.Exposure, o.Exposure, Exposure.Equal)
 }
 
 // same compares what may not be there.
@@ -76,6 +73,12 @@ type Exposure struct {
 	Amount     float64 `json:"amount,omitempty"`
 	PerKg      float64 `json:"perKg,omitempty"`
 	Unmeasured int     `json:"unmeasured,omitempty"`
+}
+
+// Equal reports whether two courses went the same way.
+func (x Exposure) Equal(y Exposure) bool {
+	return slices.Equal(x.Slots, y.Slots) && x.Regimen == y.Regimen && x.Given == y.Given && x.Planned == y.Planned && x.Held == y.Held && x.Refused == y.Refused &&
+		x.Missed == y.Missed && x.Amount == y.Amount && x.PerKg == y.PerKg && x.Unmeasured == y.Unmeasured
 }
 
 // Begun reports whether the course has begun: a dose was given, held, refused or missed.

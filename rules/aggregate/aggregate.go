@@ -87,10 +87,11 @@ type cohort struct {
 	all        group
 	others     map[string]int // by arm: treated so though assigned to another
 	unassigned int
+	tests      rankSums
 }
 
-func newCohort(p *protocol.Protocol, patients []rules.Summary) *cohort {
-	c := &cohort{p: p, others: map[string]int{}}
+func newCohort(p *protocol.Protocol, patients []*rules.Summary) *cohort {
+	c := &cohort{p: p, others: map[string]int{}, tests: rankSums{}}
 	treated := make([]group, len(p.Arms))
 	for i, a := range p.Arms {
 		c.assigned, treated[i].arm = append(c.assigned, group{arm: a.ID}), a.ID
@@ -98,8 +99,7 @@ func newCohort(p *protocol.Protocol, patients []rules.Summary) *cohort {
 	index := func(arm string) int {
 		return slices.IndexFunc(p.Arms, func(a protocol.Arm) bool { return a.ID == arm })
 	}
-	for i := range patients {
-		s := &patients[i]
+	for _, s := range patients {
 		if !s.Enrolled {
 			continue
 		}
@@ -140,26 +140,55 @@ func (c *cohort) panel(name string, entry func(group) any) Panel {
 	return out
 }
 
-// Panels makes every panel of a study. asOf is shown in the study's zone.
-func Panels(p *protocol.Protocol, patients []rules.Summary, feed []SiteRow, asOf time.Time) []Panel {
-	c := newCohort(p, patients)
-	out := []Panel{c.enrolment(), c.toxicity(), c.panel(Deviations, deviations), c.exposure(), c.stay()}
+// maker makes one panel.
+type maker struct {
+	name string
+	make func(*cohort) Panel
+}
+
+// makers are the panels of a protocol in the order of [Names], but for the feed's.
+func makers(p *protocol.Protocol) []maker {
+	list := []maker{
+		{Enrolment, (*cohort).enrolment}, {Toxicity, (*cohort).toxicity}, {Deviations, (*cohort).deviations}, {Exposure, (*cohort).exposure}, {Stay, (*cohort).stay},
+	}
 	if p.Response != nil {
-		out = append(out, c.response())
+		list = append(list, maker{Response, (*cohort).response})
 	}
 	if p.Survival != nil {
-		out = append(out, c.survival())
+		list = append(list, maker{Survival, (*cohort).survival})
 	}
 	if p.Biomarkers != nil {
-		out = append(out, c.biomarkers())
+		list = append(list, maker{Biomarkers, (*cohort).biomarkers})
 	}
+	return list
+}
+
+// Panels makes every panel of a study. asOf is shown in the study's zone.
+func Panels(p *protocol.Protocol, patients []rules.Summary, feed []SiteRow, asOf time.Time) []Panel {
+	list := make([]*rules.Summary, len(patients))
+	for i := range patients {
+		list[i] = &patients[i]
+	}
+	c := newCohort(p, list)
+	var out []Panel
+	for _, m := range makers(p) {
+		out = append(out, m.make(c))
+	}
+	return finish(p, append(out, feedPanel(feed)), asOf)
+}
+
+func feedPanel(feed []SiteRow) Panel {
 	sites := slices.Clone(feed)
 	slices.SortFunc(sites, func(a, b SiteRow) int { return strings.Compare(a.Site, b.Site) })
-	out = append(out, Panel{Name: Feed, Sites: sites})
-	for i := range out {
-		out[i].Kind, out[i].Study, out[i].AsOf, out[i].Protocol = "aggregate", p.Study, asOf.In(p.Zone), p.Pin()
+	return Panel{Name: Feed, Sites: sites}
+}
+
+// finish writes on each panel what all have in common.
+func finish(p *protocol.Protocol, panels []Panel, asOf time.Time) []Panel {
+	for i := range panels {
+		panels[i].Kind, panels[i].Study, panels[i].AsOf, panels[i].Protocol = "aggregate", p.Study, asOf.In(p.Zone), p.Pin()
 	}
-	return out
+	return panels
 }
 
 func (c *cohort) enrolment() Panel {

@@ -49,12 +49,21 @@ func (c *cohort) descriptive() bool {
 	return false
 }
 
-func fisher(n1, of1, n2, of2 int) FisherTest {
+// fisherP is nil where an arm is empty.
+func fisherP(n1, of1, n2, of2 int) *float64 {
 	if of1 == 0 || of2 == 0 {
-		return FisherTest{}
+		return nil
 	}
 	p := stat.FisherExact(n1, of1, n2, of2)
-	return FisherTest{figures(&p), limits(stat.OddsRatio(n1, of1, n2, of2))}
+	return figures(&p)
+}
+
+func fisher(n1, of1, n2, of2 int) FisherTest {
+	p := fisherP(n1, of1, n2, of2)
+	if p == nil {
+		return FisherTest{}
+	}
+	return FisherTest{p, limits(stat.OddsRatio(n1, of1, n2, of2))}
 }
 
 func rankSum(a, b []float64) RankSumTest {

@@ -37,6 +37,8 @@ var categories = map[string]string{
 	"dev.arm-wrong": "assignment", "dev.route-wrong": "assignment", "dev.conmed-prohibited": "excluded-medication", "dev.assessment-missed": "other",
 }
 
+func (c *cohort) deviations() Panel { return c.panel(Deviations, deviations) }
+
 func deviations(g group) any {
 	e := DeviationsEntry{
 		Arm: g.arm, N: len(g.ps), ByRule: []RuleEntry{}, ByImportance: map[string]int{string(rules.Important): 0, string(rules.Minor): 0, string(rules.Query): 0},

@@ -74,7 +74,7 @@ func (c *cohort) exposure() Panel {
 		compared := ExposureComparison{Descriptive: c.descriptive(), Regimens: []RegimenComparison{}}
 		for _, r := range c.regimens(c.assigned[0].arm) {
 			if slices.ContainsFunc(c.regimens(c.assigned[1].arm), func(o *protocol.Regimen) bool { return o.ID == r.ID }) {
-				compared.Regimens = append(compared.Regimens, RegimenComparison{r.ID, rankSum(given(r.ID, c.assigned[0]), given(r.ID, c.assigned[1]))})
+				compared.Regimens = append(compared.Regimens, RegimenComparison{r.ID, c.tests.of("exposure "+r.ID, given(r.ID, c.assigned[0]), given(r.ID, c.assigned[1]))})
 			}
 		}
 		out.Comparison = compared

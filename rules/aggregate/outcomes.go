@@ -254,13 +254,14 @@ func (c *cohort) stay() Panel {
 		return e
 	})
 	if len(c.assigned) == 2 {
-		out.Comparison = StayComparison{c.descriptive(), rankSum(days(c.assigned[0]), days(c.assigned[1]))}
+		out.Comparison = StayComparison{c.descriptive(), c.tests.of("stay", days(c.assigned[0]), days(c.assigned[1]))}
 	}
 	return out
 }
 
 func (c *cohort) biomarkers() Panel {
 	type place struct{ marker, window string }
+	var assigned []map[place][]float64 // values of each arm, sorted by the arm's entry
 	values := func(g group) map[place][]float64 {
 		m := map[place][]float64{}
 		for _, s := range g.ps {
@@ -283,6 +284,9 @@ func (c *cohort) biomarkers() Panel {
 	out := c.panel(Biomarkers, func(g group) any {
 		e := BiomarkersEntry{Arm: g.arm, N: len(g.ps), Markers: []MarkerEntry{}}
 		m := values(g)
+		if len(assigned) < len(c.assigned) && g.arm != "" {
+			assigned = append(assigned, m)
+		}
 		each(func(at place, unit string) {
 			if vs := m[at]; len(vs) > 0 {
 				slices.Sort(vs)
@@ -292,11 +296,11 @@ func (c *cohort) biomarkers() Panel {
 		return e
 	})
 	if len(c.assigned) == 2 {
-		a, b := values(c.assigned[0]), values(c.assigned[1])
+		a, b := assigned[0], assigned[1]
 		compared := BiomarkersComparison{c.descriptive(), []MarkerComparison{}}
 		each(func(at place, _ string) {
 			if len(a[at])+len(b[at]) > 0 {
-				compared.Markers = append(compared.Markers, MarkerComparison{at.marker, at.window, rankSum(a[at], b[at])})
+				compared.Markers = append(compared.Markers, MarkerComparison{at.marker, at.window, c.tests.of("biomarkers "+at.marker+" "+at.window, a[at], b[at])})
 			}
 		})
 		out.Comparison = compared

@@ -55,11 +55,11 @@ type ToxicityComparison struct {
 	Terms       []TermComparison `json:"terms"`
 }
 
-// TermComparison is one term: the two-sided P of Fisher's exact test.
+// TermComparison is one term: the two-sided P of Fisher's exact test. The shares stand in the arms' entries.
 type TermComparison struct {
-	Term string     `json:"term"`
-	Any  FisherTest `json:"any"`
-	Ge3  FisherTest `json:"ge3"`
+	Term string   `json:"term"`
+	Any  *float64 `json:"anyP"`
+	Ge3  *float64 `json:"ge3P"`
 }
 
 // tally is what a group of patients has of one term.
@@ -179,7 +179,7 @@ func (c *cohort) toxicity() Panel {
 					y = &b.Terms[i]
 				}
 			}
-			cmp.Terms = append(cmp.Terms, TermComparison{t.Term, fisher(x.Any.N, a.N, y.Any.N, b.N), fisher(x.Ge3.N, a.N, y.Ge3.N, b.N)})
+			cmp.Terms = append(cmp.Terms, TermComparison{t.Term, fisherP(x.Any.N, a.N, y.Any.N, b.N), fisherP(x.Ge3.N, a.N, y.Ge3.N, b.N)})
 		}
 		out.Comparison = cmp
 	}
