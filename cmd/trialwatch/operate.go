@@ -248,6 +248,11 @@ func printTable(w io.Writer, body []byte) error {
 	}
 	fmt.Fprintf(w, "%s  %s  as of %s\n", head.Study, strings.ToUpper(head.Name), head.AsOf.Format("2006-01-02 15:04 MST"))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if rows, ok := outcomeTables[head.Name]; ok {
+		if err := rows(t, body); err != nil {
+			return err
+		}
+	}
 	switch head.Name {
 	case aggregate.Enrolment:
 		es, err := entries[aggregate.EnrolmentEntry](body)
@@ -263,10 +268,10 @@ func printTable(w io.Writer, body []byte) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(t, "  ARM\tTERM\tANY GRADE\tGRADE ≥3\tEPISODES")
+		fmt.Fprintln(t, "  ARM\tTERM\tANY GRADE\tGRADE ≥3\tEPISODES\tONSET, DAYS\tPATIENT-DAYS")
 		for _, e := range es {
 			for _, x := range e.Terms {
-				fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d\n", armName(e.Arm), x.Term, proportion(x.Any), proportion(x.Ge3), x.Episodes)
+				fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d\t%s\t%d\n", armName(e.Arm), x.Term, proportion(x.Any), proportion(x.Ge3), x.Episodes, quantile(x.Onset), x.PatientDays)
 			}
 		}
 	case aggregate.Deviations:
@@ -285,10 +290,14 @@ func printTable(w io.Writer, body []byte) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(t, "  ARM\tREGIMEN\tDOSES A PATIENT\tGIVEN\tHELD\tREFUSED\tMISSED")
+		fmt.Fprintln(t, "  ARM\tREGIMEN\tDOSES A PATIENT\tGIVEN\tHELD\tREFUSED\tMISSED\tCUMULATIVE")
 		for _, e := range es {
 			for _, x := range e.Regimens {
-				fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%d\t%d\t%d\n", armName(e.Arm), x.Regimen, quantile(x.Given), x.Total.Given, x.Total.Held, x.Total.Refused, x.Total.Missed)
+				amount := "none"
+				if x.Cumulative.Median != nil {
+					amount = fmt.Sprintf("median %g %s", *x.Cumulative.Median, x.Unit)
+				}
+				fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", armName(e.Arm), x.Regimen, quantile(x.Given), x.Total.Given, x.Total.Held, x.Total.Refused, x.Total.Missed, amount)
 			}
 		}
 	case aggregate.Feed:

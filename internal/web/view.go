@@ -42,6 +42,7 @@ type section struct {
 	Title, Note string
 	Rows        []row
 	Groups      []group
+	Plot        *plot // of survival
 }
 
 // group is the terms of one system organ class.
@@ -179,6 +180,10 @@ func (h *Hub) study(name string) studyView {
 	v.enrolment(h.panels[name][aggregate.Enrolment], arms)
 	v.toxicity(h.panels[name][aggregate.Toxicity])
 	v.exposure(h.panels[name][aggregate.Exposure], regimens)
+	v.response(h.panels[name][aggregate.Response])
+	v.survival(h.panels[name][aggregate.Survival])
+	v.stay(h.panels[name][aggregate.Stay])
+	v.biomarkers(h.panels[name][aggregate.Biomarkers])
 	v.deviations(h.panels[name][aggregate.Deviations])
 	return v
 }
@@ -264,12 +269,6 @@ func nobody(of int) cell { return proportion(aggregate.NewProportion(0, of)) }
 func quantile(q aggregate.Quantile) cell {
 	if q.Median == nil {
 		return cell{Main: notKnown, Share: -1}
-	}
-	limit := func(v *float64) string {
-		if v == nil {
-			return notKnown
-		}
-		return fmt.Sprintf("%g", *v)
 	}
 	return cell{Main: fmt.Sprintf("%g (%g–%g)", *q.Median, *q.Min, *q.Max), Sub: fmt.Sprintf("95 %% CI %s–%s, of %d", limit(q.Low), limit(q.High), q.Of), Share: -1}
 }
