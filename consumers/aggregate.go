@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,6 +96,7 @@ func (a *Aggregate) run(ctx context.Context) error {
 	defer standings.stop()
 	left := pending // of what was there at the start: the half of it would be told, and taken back
 	patients := map[string]wire.PatientStanding{}
+	boards := map[*protocol.Protocol]*aggregate.Board{}
 	through := uint64(0)
 	whole := false // no commit of a site is half read
 	take := func(m jetstream.Msg) error {
@@ -114,6 +116,9 @@ func (a *Aggregate) run(ctx context.Context) error {
 			s.Told = nil // alerts are the watch's memory, not ours
 		}
 		patients[m.Subject()] = st
+		for p, board := range boards {
+			board.Set(m.Subject(), contribution(&st, p.Study))
+		}
 		return nil
 	}
 	tick := time.NewTicker(publishEvery)
@@ -137,34 +142,46 @@ func (a *Aggregate) run(ctx context.Context) error {
 					return err
 				}
 			}
-			if err := a.publish(ctx, patients, through, published); err != nil {
+			if err := a.publish(ctx, boardsOf(*a.protocols.Load(), boards, patients), through, published); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (a *Aggregate) publish(ctx context.Context, patients map[string]wire.PatientStanding, through uint64, published map[string]*panelState) error {
+// contribution is what a patient contributes to a study: nothing where he is not in it.
+func contribution(st *wire.PatientStanding, study string) rules.Summary {
+	for _, s := range st.Studies {
+		if s.Study == study {
+			return s.Summary
+		}
+	}
+	return rules.Summary{}
+}
+
+// boardsOf makes sure that every protocol in use has a board with all patients, and forgets those of others.
+func boardsOf(protocols []*protocol.Protocol, boards map[*protocol.Protocol]*aggregate.Board, patients map[string]wire.PatientStanding) map[*protocol.Protocol]*aggregate.Board {
+	for _, p := range protocols {
+		if boards[p] != nil {
+			continue
+		}
+		boards[p] = aggregate.NewBoard(p)
+		for subject, st := range patients {
+			boards[p].Set(subject, contribution(&st, p.Study))
+		}
+	}
+	maps.DeleteFunc(boards, func(p *protocol.Protocol, _ *aggregate.Board) bool { return !slices.Contains(protocols, p) })
+	return boards
+}
+
+func (a *Aggregate) publish(ctx context.Context, boards map[*protocol.Protocol]*aggregate.Board, through uint64, published map[string]*panelState) error {
 	feed, err := a.feed(ctx)
 	if err != nil {
 		return err
 	}
-	keys := make([]string, 0, len(patients))
-	for k := range patients {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
 	now := a.cfg.Clock.Now().Truncate(time.Second)
-	for _, p := range *a.protocols.Load() {
-		var summaries []rules.Summary
-		for _, k := range keys {
-			for _, s := range patients[k].Studies {
-				if s.Study == p.Study {
-					summaries = append(summaries, s.Summary)
-				}
-			}
-		}
-		for _, panel := range aggregate.Panels(p, summaries, feed, now) {
+	for p, board := range boards {
+		for _, panel := range board.Panels(feed, now) {
 			subject := wire.Aggregates(p.Study, panel.Name)
 			bare := panel
 			bare.AsOf = time.Time{}

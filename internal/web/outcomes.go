@@ -172,6 +172,7 @@ func limit(v *float64) string {
 
 // plot is the curves of one endpoint, ready to draw: coordinates of a box of plotWidth by plotHeight with the axes at its left and below.
 type plot struct {
+	Title string
 	Said  string // for who does not see it
 	Lines []line
 	X     []tick
@@ -222,7 +223,7 @@ func newPlot(title string, names []string, curves []*aggregate.SurvivalCurve) *p
 	}
 	x := func(t float64) float64 { return plotLeft + plotWidth*t/months }
 	y := func(share float64) float64 { return plotTop + plotHeight*(1-share) }
-	p := &plot{}
+	p := &plot{Title: title}
 	for t := 0.0; t <= months; t += step {
 		p.X = append(p.X, tick{x(t), fmt.Sprintf("%g", t)})
 	}

@@ -261,3 +261,31 @@ func TestRegimenOfEveryArm(t *testing.T) {
 		}
 	}
 }
+
+// However large a trial is, each panel is one message on NATS, which may be 1 MiB.
+func TestPanelsOfALargeTrialFitAMessage(t *testing.T) {
+	p := til(t)
+	ps := crowd(p, 10_000)
+	for i := range ps[:100] {
+		ps[i].ActualAs = p.Arms[(i+1)%len(p.Arms)].ID // as treated stands beside as assigned
+	}
+	for _, panel := range aggregate.Panels(p, ps, nil, asOf) {
+		data, err := json.Marshal(panel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(data) > 512<<10 {
+			t.Errorf("%s has %d bytes", panel.Name, len(data))
+		}
+		if s, ok := panel.All.(aggregate.SurvivalEntry); ok {
+			events, censored := 0, 0
+			for _, pt := range s.OS.Curve {
+				events, censored = events+pt.Events, censored+pt.Censored
+			}
+			if events != s.OS.Events || events+censored != 10_000 || len(s.OS.Curve) > 203 || s.OS.Curve[0].AtRisk != 10_000 {
+				t.Errorf("a curve of %d points counts %d events and %d censored of %d", len(s.OS.Curve), events, censored, s.OS.N)
+			}
+		}
+		t.Logf("%s %d bytes", panel.Name, len(data))
+	}
+}
