@@ -158,6 +158,9 @@ func strengthOf(s *timeline.Strength) string {
 }
 
 func deathOf(p *timeline.Person) string {
+	if p.DiedUndated {
+		return "nobody knows when"
+	}
 	if p.Deceased.DateOnly() || p.Deceased.Start.IsZero() {
 		return p.Deceased.Date
 	}
@@ -508,9 +511,10 @@ var personRows = []row{
 	{"another link", add(patient, `"link":[{"other":{"reference":"Patient/p2"},"type":"seealso"}]`), `fact of "Patient/p1" person [urn:mrn|77] replaced "" died ""`},
 	{"died on a day", add(patient, `"deceasedDateTime":"2026-03-01"`), `fact of "Patient/p1" person [urn:mrn|77] replaced "" died "2026-03-01"`},
 	{"died at a time", add(patient, `"deceasedDateTime":"2026-03-01T06:00:00-06:00"`), `fact of "Patient/p1" person [urn:mrn|77] replaced "" died "2026-03-01T12:00:00Z"`},
-	{"died in a year", add(patient, `"deceasedDateTime":"2026"`), `fact of "Patient/p1" person [urn:mrn|77] replaced "" died ""`},
+	{"died in a year", add(patient, `"deceasedDateTime":"2026"`), `fact of "Patient/p1" person [urn:mrn|77] replaced "" died "nobody knows when"`},
 	{"died, no zone", add(patient, `"deceasedDateTime":"2026-03-01T06:00:00"`), `dead letter invalid-time marks Patient/p1 of "Patient/p1"`},
-	{"dead, nobody knows when", add(patient, `"deceasedBoolean":true`), `fact of "Patient/p1" person [urn:mrn|77] replaced "" died ""`},
+	{"dead, nobody knows when", add(patient, `"deceasedBoolean":true`), `fact of "Patient/p1" person [urn:mrn|77] replaced "" died "nobody knows when"`},
+	{"alive", add(patient, `"deceasedBoolean":false`), `fact of "Patient/p1" person [urn:mrn|77] replaced "" died ""`},
 	{"without an id", with(patient, `"id":"p1",`, ""), "dead letter no-id"},
 	{"identifier no array", with(patient, `[{"system":"urn:mrn","value":"77"}]`, `{"system":"urn:mrn","value":"77"}`), `dead letter invalid-resource marks Patient/p1 of "Patient/p1"`},
 }

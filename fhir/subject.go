@@ -116,9 +116,14 @@ func (d *Decoder) person(h *head, r *resolver, f *timeline.Fact) *problem {
 		switch {
 		case p == nil:
 			who.Deceased = t
-		case p.reason != ReasonNoTime: // a death of which only the year is known is no time
+		case p.reason != ReasonNoTime:
 			return p
+		default:
+			who.DiedUndated = true // a death of which only the year is known is no time
 		}
+	}
+	if string(h.doc.get("deceasedBoolean")) == "true" {
+		who.DiedUndated = true
 	}
 	if _, p := d.parseProjection(h); p != nil {
 		return p

@@ -476,6 +476,25 @@ func responseQuality(c *Case) {
 	}
 }
 
+// undatedDeath asks for the day of a death, without which the patient seems alive in every survival.
+//
+// Source: as dataQuality.
+func undatedDeath(c *Case) {
+	if c.Protocol.Survival == nil || !c.died().IsZero() {
+		return
+	}
+	for _, f := range c.Timeline.Others() {
+		if f.Person == nil || !f.Person.DiedUndated {
+			continue
+		}
+		c.report(Finding{
+			Rule: "data.ungradable", Key: f.Ref.String(), Onset: f.ReceivedAt, Detected: f.ReceivedAt, NeedsReview: c.Timeline.Doubtful(f.Ref),
+			Evidence: []Evidence{{Ref: f.Ref.String(), Version: f.Version.ID, Role: "death", At: f.ReceivedAt}},
+			Message:  "death without a day: survival counts the patient as alive. Review.",
+		})
+	}
+}
+
 // doubtText says what contradicts itself in a value of an analyte that is used all the same.
 func doubtText(analyte string) string {
 	meant, _ := unit.Of(analyte)

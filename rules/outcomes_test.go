@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/protocol"
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
@@ -145,5 +146,35 @@ func TestSurvivalOfOnePatient(t *testing.T) {
 	}
 	if s := enrolled("Arm-1").scans("SD42").evaluate(p, at("d400 00:00")).Summary; s.PFS != nil || s.OS != nil || s.Best != timeline.NE {
 		t.Errorf("nobody is followed before the infusion: %+v", s)
+	}
+}
+
+// A death of which nobody knows the day is asked about, until some record of the patient names it.
+func TestUndatedDeath(t *testing.T) {
+	p := trial(t)
+	c := enrolled("Arm-1").til()
+	f := c.add(timeline.Ref{Type: "Patient", ID: "p-2"}, time.Time{})
+	f.ReceivedAt = at("d60 12:00")
+	f.Person = &timeline.Person{DiedUndated: true}
+	asked := func(p *protocol.Protocol) int {
+		n := 0
+		for _, f := range c.evaluate(p, at("d80 00:00")).Findings {
+			if f.Rule == "data.ungradable" && strings.HasPrefix(f.Message, "death without a day") {
+				n++
+			}
+		}
+		return n
+	}
+	if asked(p) != 1 {
+		t.Errorf("asked %d times for the day of a death, want once", asked(p))
+	}
+	without := *p
+	without.Survival = nil
+	if asked(&without) != 0 {
+		t.Error("a trial without survival asks for the day of a death")
+	}
+	c.died(58)
+	if asked(p) != 0 {
+		t.Error("the day is known and asked for")
 	}
 }

@@ -42,6 +42,7 @@ var All = []Rule{
 	{[]string{FeedStale}, []string{timeline.Inpatient}, feedStale},
 	{[]string{"data.unit-missing", "data.implausible", "data.ungradable", "data.timing-unknown"}, nil, dataQuality},
 	{[]string{"data.implausible", "data.ungradable"}, nil, responseQuality},
+	{[]string{"data.ungradable"}, nil, undatedDeath},
 	{[]string{"data.not-on-study"}, nil, notOnStudy},
 	{[]string{"dev.til-precondition"}, nil, preconditions},
 	{[]string{"dev.conmed-prohibited"}, nil, prohibited},

@@ -28,9 +28,12 @@ func (f *file) outcomes(p *Protocol, drug func(string, ...string)) {
 		}
 	}
 	if s := p.Survival; s != nil {
-		if s.From != Enrolled && !slices.Contains(drugs, s.From) {
-			from := append([]string{Enrolled}, drugs...)
-			f.at([]string{"survival", "from"}, "survival starts with one of %s, not with %q%s", strings.Join(from, ", "), s.From, document.DidYouMean(s.From, from))
+		switch hint := document.DidYouMean(s.From, []string{Enrolled}); {
+		case s.From == Enrolled:
+		case hint != "":
+			f.at([]string{"survival", "from"}, "survival starts with %s or with a treatment, not with %q%s", Enrolled, s.From, hint)
+		default:
+			drug(s.From, "survival", "from")
 		}
 		if s.MonthDays.Sign() <= 0 {
 			f.at([]string{"survival", "monthDays"}, "a month has more than 0 days")
@@ -65,7 +68,7 @@ func (f *file) biomarkers(p *Protocol) {
 			if _, ok := unit.Of(m.Analyte); !ok {
 				f.at(at("analyte"), "unknown analyte %q%s", m.Analyte, document.DidYouMean(m.Analyte, analytes()))
 			}
-		case slices.Contains(drugs, m.ID) || slices.Contains(analytes(), m.ID) || strings.HasPrefix(m.ID, timeline.TumorResponse):
+		case slices.Contains(drugs, m.ID) || slices.ContainsFunc(p.Codes, func(c Code) bool { return c.Concept == m.ID }) || slices.Contains(analytes(), m.ID) || strings.HasPrefix(m.ID, timeline.TumorResponse):
 			f.at(at("id"), "%s is the name of something else that is read: name the marker otherwise, or say analyte", m.ID)
 		default:
 			if _, ok := unit.Kind(m.Unit); !ok {

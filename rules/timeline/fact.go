@@ -423,4 +423,6 @@ type Person struct {
 	Sex         string   `json:"sex,omitempty"`         // "male", "female", or "" where it is another word or not known
 	Born        string   `json:"born,omitempty"`        // "1968-02-29", "" where the day is not known
 	Deceased    Time     `json:"deceased,omitzero"`
+	// DiedUndated says that the patient has died and the resource names no day.
+	DiedUndated bool `json:"diedUndated,omitempty"`
 }
