@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/trialwatch/trialwatch/rules/aggregate"
 )
@@ -39,14 +40,11 @@ var outcomeTables = map[string]func(w io.Writer, body []byte) error{
 				name string
 				c    aggregate.SurvivalCurve
 			}{{"PFS", e.PFS}, {"OS", e.OS}} {
-				rates := ""
-				for i, r := range x.c.Rates {
-					if i > 0 {
-						rates += ", "
-					}
-					rates += fmt.Sprintf("%d months %s (%s–%s)", r.Months, shown(r.Estimate), shown(r.Low), shown(r.High))
+				var rates []string
+				for _, r := range x.c.Rates {
+					rates = append(rates, fmt.Sprintf("%d months %s (%s–%s)", r.Months, shown(r.Estimate), shown(r.Low), shown(r.High)))
 				}
-				fmt.Fprintf(w, "  %s\t%s\t%d/%d\t%s (%s–%s)\t%s\n", armName(e.Arm), x.name, x.c.Events, x.c.N, shown(x.c.Median), shown(x.c.Low), shown(x.c.High), rates)
+				fmt.Fprintf(w, "  %s\t%s\t%d/%d\t%s (%s–%s)\t%s\n", armName(e.Arm), x.name, x.c.Events, x.c.N, shown(x.c.Median), shown(x.c.Low), shown(x.c.High), strings.Join(rates, ", "))
 			}
 		}
 		var c aggregate.SurvivalComparison

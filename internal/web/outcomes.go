@@ -37,8 +37,8 @@ func pValue(test string, p *float64, descriptive bool) string {
 
 func (v *studyView) response(p aggregateBody) {
 	entries := decode[aggregate.ResponseEntry](p)
-	if len(entries) == 0 {
-		return
+	if len(entries) == 0 || entries[len(entries)-1].Assessed == 0 {
+		return // nobody has been assessed yet
 	}
 	note := "Best overall response, of all enrolled in the arm: who was never assessed is not evaluable and stays in the denominator."
 	if c, ok := comparison[aggregate.ResponseComparison](p); ok {
@@ -60,8 +60,8 @@ func (v *studyView) response(p aggregateBody) {
 
 func (v *studyView) survival(p aggregateBody) {
 	entries := decode[aggregate.SurvivalEntry](p)
-	if len(entries) == 0 {
-		return
+	if len(entries) == 0 || entries[len(entries)-1].OS.N == 0 {
+		return // nobody is followed yet
 	}
 	c, compared := comparison[aggregate.SurvivalComparison](p)
 	for _, x := range []struct {
