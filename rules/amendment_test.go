@@ -66,12 +66,14 @@ func TestAmendments(t *testing.T) {
 				pembro(c, "p3", "d84 10:00", "400") // as amended
 				pembro(c, "p4", "d105 10:00", "200")
 			},
-			"d106 00:00", []string{"dev.dose-over important urgent 04-20T00:00", "dev.dose-wrong important urgent 06-01T00:00"},
+			"d106 00:00",
+			[]string{"dev.dose-over important urgent 04-20T00:00", "dev.dose-wrong important urgent 06-01T00:00"},
 		},
 		{
 			"a silence over the change is one of each version", two,
 			func(c *chart) { pembro(c, "p1", "d21 10:00", "200") },
-			"d110 00:00", []string{"dev.dose-missed important prompt 04-20T00:00", "dev.dose-missed important prompt 05-11T00:00"},
+			"d110 00:00",
+			[]string{"dev.dose-missed important prompt 04-20T00:00", "dev.dose-missed important prompt 05-11T00:00"},
 		},
 		{"a drug newly forbidden was not forbidden before", steroidsFrom("2026-02-19"), func(c *chart) { c.drug(timeline.Steroid, "d2 23:59") }, "d4 00:00", nil},
 		{"but is from that day on", steroidsFrom("2026-02-19"), func(c *chart) { c.drug(timeline.Steroid, "d3 00:00") }, "d4 00:00", []string{"dev.conmed-prohibited important prompt 02-19T00:00"}},
