@@ -128,7 +128,7 @@ func (c *Case) judge(k *course, s *slot) {
 	switch {
 	case s.state == slotGiven && s.early:
 		f.Rule, f.Importance = "dev.dose-early", Minor
-		if s.gap > 0 && s.gap < k.regimen.MinGap.D() {
+		if s.gap >= 0 && s.gap < k.regimen.MinGap.D() {
 			f.Importance = Important
 		}
 		f.Message = fmt.Sprintf("%s given %s early (due %s). Review.", name, span(s.due.Sub(s.record.At.Start)), c.clock(s.due, k.regimen))

@@ -29,7 +29,7 @@ type slot struct {
 	state    slotState
 	record   *timeline.Fact // what accounts for it, nil if nothing does
 	known    time.Time      // receipt of what fixes the due time
-	gap      time.Duration  // since the dose given before, 0 for the first
+	gap      time.Duration  // since the dose given before, below 0 for the first
 	early    bool
 	late     bool
 }
@@ -143,7 +143,7 @@ func (c *Case) walkInterval(r *protocol.Regimen) course {
 		}
 		switch {
 		case given:
-			s := slot{state: slotGiven, record: f, early: t.Before(due.Add(-r.Tolerance.D())), late: t.After(due.Add(r.Tolerance.D()))}
+			s := slot{state: slotGiven, record: f, gap: -1, early: t.Before(due.Add(-r.Tolerance.D())), late: t.After(due.Add(r.Tolerance.D()))}
 			if !lastGiven.IsZero() {
 				s.gap = t.Sub(lastGiven)
 			}

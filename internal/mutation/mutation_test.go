@@ -1,6 +1,7 @@
 package mutation_test
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -143,6 +144,27 @@ func TestPlacesOfMutants(t *testing.T) {
 		if gone := len(lines) - len(changed); !slices.Equal(changed[m.Line:], lines[m.Line+gone:]) && gone == 0 {
 			t.Errorf("%s: more than line %d differs", m.Name(), m.Line)
 		}
+	}
+}
+
+// TestSampleIsNoticed tries some changes of the shipped protocol; make mutation tries all.
+func TestSampleIsNoticed(t *testing.T) {
+	r, stories, mutants := load(t)
+	verdicts, err := mutation.Run(r, stories, mutation.Sample(mutants, 40, rand.New(rand.NewPCG(1, 1))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	noticed := 0
+	for i := range verdicts {
+		switch v := &verdicts[i]; {
+		case v.Survives():
+			t.Errorf("line %d: %s: no scenario notices", v.Line, v.Name())
+		case v.Noticed != "":
+			noticed++
+		}
+	}
+	if noticed < 20 {
+		t.Fatalf("only %d of the sample lint: it says too little", noticed)
 	}
 }
 

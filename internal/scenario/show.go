@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,6 +75,9 @@ func describe(f *rules.Finding, zone *time.Location) string {
 	if f.NeedsReview {
 		s += ", needs review"
 	}
+	if f.BaselineGrade != nil && f.TreatmentEmergent != nil && !*f.TreatmentEmergent {
+		s += ", not treatment-emergent"
+	}
 	if f.Arm == "unassigned" {
 		s += ", no arm"
 	}
@@ -125,8 +129,8 @@ func aggregates(panels []aggregate.Panel) string {
 					c    aggregate.SurvivalCurve
 				}{{"pfs", e.PFS}, {"os", e.OS}} {
 					if last := curve.c.Curve[len(curve.c.Curve)-1]; len(curve.c.Curve) > 1 && assessed {
-						line("survival %s %s events %d/%d, median %s (%s–%s), followed %s months", e.Arm, curve.name, curve.c.Events, curve.c.N,
-							shown(curve.c.Median), shown(curve.c.Low), shown(curve.c.High), shown(&last.Months))
+						line("survival %s %s events %d/%d, median %s (%s–%s), followed %s months%s", e.Arm, curve.name, curve.c.Events, curve.c.N,
+							shown(curve.c.Median), shown(curve.c.Low), shown(curve.c.High), shown(&last.Months), rates(curve.c.Rates))
 					}
 				}
 			case aggregate.BiomarkersEntry:
@@ -138,11 +142,28 @@ func aggregates(panels []aggregate.Panel) string {
 		if e, ok := p.All.(aggregate.ResponseEntry); ok {
 			assessed = e.Assessed > 0 // otherwise survival is nothing but how long the story lasts
 		}
+		if c, ok := p.Comparison.(aggregate.ResponseComparison); ok && bothArms(p.Arms) {
+			line("comparison of arms: %s", map[bool]string{true: "described only", false: "tested"}[c.Descriptive])
+		}
 		if e, ok := p.All.(aggregate.EnrolmentEntry); ok && e.Unassigned > 0 {
 			line("enrolment without an arm %d", e.Unassigned)
 		}
 	}
 	return b.String()
+}
+
+// bothArms reports whether every arm has a patient: otherwise there is nothing to compare.
+func bothArms(arms []any) bool {
+	return !slices.ContainsFunc(arms, func(a any) bool { e, ok := a.(aggregate.ResponseEntry); return !ok || e.N == 0 })
+}
+
+// rates writes the shares without the event: ", at 6 months 0.5".
+func rates(rs []aggregate.Rate) string {
+	s := ""
+	for _, r := range rs {
+		s += fmt.Sprintf(", at %d months %s", r.Months, shown(r.Estimate))
+	}
+	return s
 }
 
 // shown writes what may not be reached.

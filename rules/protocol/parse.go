@@ -306,6 +306,11 @@ func (f *file) dosing(p *Protocol, drug func(string, ...string)) {
 			if !n.AtLeast.Less(n.Below) || p.Regimens[i].Dose == nil {
 				f.at([]string{"regimens", strconv.Itoa(i), "renal", strconv.Itoa(j), "below"}, "a range of clearance begins below its end, and adjusts a dose")
 			}
+			for k, o := range p.Regimens[i].Renal[:j] {
+				if n.AtLeast.Less(o.Below) && o.AtLeast.Less(n.Below) {
+					f.at([]string{"regimens", strconv.Itoa(i), "renal", strconv.Itoa(j), "atLeast"}, "the ranges of clearance %d and %d overlap: of a clearance in both the dose would depend on their order", k+1, j+1)
+				}
+			}
 		}
 		if d := p.Regimens[i].Dose; d != nil && !slices.Contains(doseUnits, d.Unit) {
 			f.at([]string{"regimens", strconv.Itoa(i), "dose", "unit"}, "a dose is planned in one of %s, not %q", strings.Join(doseUnits, ", "), d.Unit)

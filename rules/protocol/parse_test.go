@@ -42,7 +42,7 @@ func TestErrorsNameLineAndColumn(t *testing.T) {
 		{"unknown ctcae version", `ctcae: "5.0"`, `ctcae: "5.1"`, "ctcae"},
 		{"unknown zone", "America/Chicago", "America/Chicgo", "unknown time zone"},
 		{"arm that is not there", "arm: arm-2", "arm: arm-3", `there is no arm "arm-3"`},
-		{"alias of another arm", "aliases: [Arm-2,", "aliases: [HD,", "is also one of arm-1"},
+		{"alias of another arm", "aliases: [Arm 2,", "aliases: [HD,", "is also one of arm-1"},
 		{"bare number", `value: "38.3"`, `value: 38.3`, "single"},
 		{"bad duration", "every: PT8H", "every: 8h", "every"},
 		{"missed before late", "missedAfter: PT2H", "missedAfter: PT0H", "missed before it is late"},
