@@ -51,6 +51,24 @@ func armChanged(c *Case) {
 	}
 }
 
+// armKnownAt is since when it was known that the patient is assigned to this arm: the first receipt among the last versions of the ResearchSubject that all name it. What
+// a later version says otherwise, that the patient left the study for one, makes nothing known later that was known before.
+func (c *Case) armKnownAt() time.Time {
+	known := c.enrolled.ReceivedAt
+	for _, v := range slices.Backward(c.Timeline.Versions(c.enrolled.Ref)) {
+		if v.Enrolment == nil || !c.Protocol.Names(v.Enrolment.Study) {
+			continue
+		}
+		if c.armName(v) != c.armName(c.enrolled) {
+			break
+		}
+		if v.ReceivedAt.Before(known) {
+			known = v.ReceivedAt
+		}
+	}
+	return known
+}
+
 // enrols reports a ResearchSubject of this study that names an arm.
 func (c *Case) enrols(f *timeline.Fact) bool {
 	return f.Enrolment != nil && f.Enrolment.AssignedArm != "" && c.Protocol.Names(f.Enrolment.Study) && f.Visible(c.Now) && slices.Contains(enrolledStatus, f.Enrolment.Status)

@@ -306,7 +306,7 @@ func (c *Case) wrongArm(d *dose) map[*timeline.Fact]bool {
 			value = " " + f.Dose.Amount.String()
 		}
 		c.report(Finding{
-			Rule: "dev.arm-wrong", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.KnownAt(), c.enrolled.ReceivedAt), Importance: Important,
+			Rule: "dev.arm-wrong", Key: f.Ref.String(), Onset: f.At.Start, Detected: later(f.KnownAt(), c.armKnownAt()), Importance: Important,
 			NeedsReview: c.Timeline.Doubtful(f.Ref), Evidence: []Evidence{factEvidence(f, "dose", strings.TrimSpace(f.Dose.Status+value+route))},
 			Message: fmt.Sprintf("%s%s%s is the %s of %s; the patient is assigned to %s. Review.", f.Dose.Drug, value, route, r.Title, r.Arm, c.Arm),
 		})
