@@ -29,9 +29,9 @@ func newProtocolMutate() *cobra.Command {
 		Long: `mutate changes DIR/protocol.yaml in one place at a time and plays DIR/scenarios/*.txtar by what comes out. A change that no scenario notices
 is a parameter that nothing pins: it is shown with its line and what it was changed to.
 
-Numbers go one unit of their last digit up and down, durations a minute; atLeast becomes above, below becomes atMost, and back; a word
-becomes the others that its schema allows, or the next ones that the file uses in such a place; true becomes false; entries of lists and
-optional keys are left out. Titles, labels, citations, ids, versions and words for texts are left as they are.
+Numbers go one unit of their last digit up and down, durations a minute, dates a day; atLeast becomes above, below becomes atMost, and
+back; a word becomes the others that its schema allows, or the next ones that the file uses in such a place; true becomes false; entries
+of lists and optional keys are left out. Titles, labels, citations, ids, versions and words for texts are left as they are.
 
 What does not lint is not tried, and counted by the reason; what says the same as before (a default in words) is counted too. Nothing is
 written. Exit status 0 says that a scenario notices every change, 1 that one goes unnoticed or that something could not be read, 2 a wrong

@@ -1,7 +1,7 @@
 // Package mutation changes a protocol one parameter at a time, so that its author sees which parameters no scenario pins.
 //
 // The file is read as a tree and changed as text, in one place: everything else stays as it is, comments and layout included. Numbers go one unit of their last
-// digit up and down, durations a minute; a comparison with its bound becomes the one without, and back; a word becomes every other word that its schema allows, or the
+// digit up and down, durations a minute, dates a day; a comparison with its bound becomes the one without, and back; a word becomes every other word that its schema allows, or the
 // next ones that the file uses in such a place; entries of lists and optional keys are left out. Titles, labels, citations, ids and words for texts are free text and stay.
 package mutation
 
@@ -97,7 +97,7 @@ func (m *mutator) collect(key string, n ast.Node) {
 			m.collect(key, v)
 		}
 	case *ast.StringNode:
-		if v := vocabulary(key); !slices.Contains(m.words[v], n.Value) {
+		if v := vocabulary(key); !dateText.MatchString(n.Value) && !slices.Contains(m.words[v], n.Value) {
 			m.words[v] = append(m.words[v], n.Value)
 		}
 	}
@@ -203,6 +203,7 @@ func label(n *ast.SequenceNode, i int) string {
 
 var (
 	decimalText  = regexp.MustCompile(`^-?[0-9]+([.][0-9]+)?$`)
+	dateText     = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 	durationText = regexp.MustCompile(`^P(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?)?$`)
 )
 
@@ -224,6 +225,12 @@ func (m *mutator) scalar(n ast.Node, path, key string, schema map[string]any) {
 		for _, step := range []time.Duration{-time.Minute, time.Minute} {
 			if d := duration(tk.Value) + step; d >= 0 {
 				to(protocol.Duration(d).String())
+			}
+		}
+	case dateText.MatchString(tk.Value):
+		if day, err := time.Parse(time.DateOnly, tk.Value); err == nil {
+			for _, step := range []int{-1, 1} {
+				to(day.AddDate(0, 0, step).Format(time.DateOnly))
 			}
 		}
 	case decimalText.MatchString(tk.Value):

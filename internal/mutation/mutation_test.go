@@ -42,6 +42,11 @@ func TestOf(t *testing.T) {
 			"afterOffStudy: P30D → P29DT23H59M | study: x;afterOffStudy: P29DT23H59M",
 			"afterOffStudy: P30D → P30DT1M | study: x;afterOffStudy: P30DT1M",
 		}},
+		{"dates by a day", "holds:\n  - id: a\n    inForce: { from: 2026-03-01 }\n", []string{
+			"holds[a].inForce: left out | holds:;  - id: a",
+			"holds[a].inForce.from: 2026-03-01 → 2026-02-28 | holds:;  - id: a;    inForce: { from: 2026-02-28 }",
+			"holds[a].inForce.from: 2026-03-01 → 2026-03-02 | holds:;  - id: a;    inForce: { from: 2026-03-02 }",
+		}},
 		{"a switch", "holds:\n  - id: a\n    sincePrevious: true\n", []string{
 			"holds[a].sincePrevious: left out | holds:;  - id: a",
 			"holds[a].sincePrevious: true → false | holds:;  - id: a;    sincePrevious: false",

@@ -159,11 +159,11 @@ func bothArms(arms []any) bool {
 
 // rates writes the shares without the event: ", at 6 months 0.5".
 func rates(rs []aggregate.Rate) string {
-	s := ""
+	var b strings.Builder
 	for _, r := range rs {
-		s += fmt.Sprintf(", at %d months %s", r.Months, shown(r.Estimate))
+		fmt.Fprintf(&b, ", at %d months %s", r.Months, shown(r.Estimate))
 	}
-	return s
+	return b.String()
 }
 
 // shown writes what may not be reached.
