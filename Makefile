@@ -18,8 +18,9 @@ build: ## a static binary in dist/
 demo:
 	go run ./cmd/trialwatch demo
 
-bench: ## with the ratio to google/fhir's own decoder in the same run
+bench: ## each with something to compare in the same run; at the end serve as a process: events a CPU second, memory, latency
 	go test -run '^$$' -bench . -benchmem ./rules/... ./fhir ./fhir/r4json ./internal/grade ./internal/offline
+	go test -run '^$$' -bench 'Live|Latency' -benchtime 1x ./internal/app
 
 reliability: ## the promises, each with its figure and its negative control
 	go test -count=1 -v -run 'Kill|Queue|Restart|Missed|Shuffle|Permutation|External' ./rules ./consumers ./internal/app

@@ -134,10 +134,9 @@ type work struct {
 }
 
 const (
-	gatherFacts = 500                  // facts a commit takes at most
-	gatherWait  = 2 * time.Millisecond // for another fact, once there is one
-	idleFacts   = 5000                 // facts without anything to tell after which the checkpoint moves on all the same,
-	idleWait    = time.Second          // or when so long no other came
+	gatherFacts = 5000        // facts a commit takes at most: who is behind evaluates a patient once for many of them
+	idleFacts   = 5000        // facts without anything to tell after which the checkpoint moves on all the same,
+	idleWait    = time.Second // or when so long no other came
 )
 
 func (s *session) run(ctx context.Context) error {
@@ -208,19 +207,18 @@ func (s *session) gather(ctx context.Context, facts *reader) error {
 	case <-idle:
 		s.idle = idleFacts
 	case m := <-facts.msgs:
-		if err := s.take(m); err != nil {
-			return err
-		}
-		for n := 1; n < gatherFacts; n++ {
+		more, err := s.take(m)
+		for n := 1; err == nil && more && n < gatherFacts; n++ {
 			select {
 			case m := <-facts.msgs:
-				if err := s.take(m); err != nil {
-					return err
-				}
-				continue
-			case <-time.After(gatherWait):
+				more, err = s.take(m)
+			case err = <-facts.err:
+			case <-ctx.Done():
+				err = ctx.Err()
 			}
-			break
+		}
+		if err != nil {
+			return err
 		}
 	}
 	s.tick()
@@ -250,24 +248,24 @@ func (s *session) tick() {
 	}
 }
 
-// take reads one fact into its site, and notices the last of those from before the start.
-func (s *session) take(m jetstream.Msg) error {
-	if err := s.apply(m); err != nil {
-		return err
+// take reads one fact into its site, notices the last of those from before the start, and reports whether there were more when it was sent.
+func (s *session) take(m jetstream.Msg) (more bool, err error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return false, err
+	}
+	if err := s.apply(m, meta); err != nil {
+		return false, err
 	}
 	if s.idle++; s.backlog > 0 {
 		if s.backlog--; s.backlog == 0 {
 			s.reachEnd()
 		}
 	}
-	return nil
+	return meta.NumPending > 0, nil
 }
 
-func (s *session) apply(m jetstream.Msg) error {
-	meta, err := m.Metadata()
-	if err != nil {
-		return err
-	}
+func (s *session) apply(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 	st := s.site(wire.Site(m.Subject()))
 	s.read = meta.Sequence.Stream
 	st.pending, st.heard = s.read, true

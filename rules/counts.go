@@ -45,14 +45,11 @@ func (c *Case) counts(timed bool) []count {
 	if timed {
 		memo = &c.neutrophils[1]
 	}
-	if *memo == nil {
-		*memo = c.readCounts(timed)
-	}
-	return *memo
+	return memo.get(c, func() []count { return c.readCounts(timed) })
 }
 
 // readCounts reads the counts. An absolute count goes first; then segmented and band forms; then leukocytes times their share; then leukocytes alone,
-// which neutrophils cannot exceed. Of two counts at one instant the lower one counts. It never returns nil.
+// which neutrophils cannot exceed. Of two counts at one instant the lower one counts.
 func (c *Case) readCounts(timed bool) []count {
 	abs := c.results(timeline.Neutrophils, timed)
 	ns := make([]count, 0, len(abs))

@@ -19,12 +19,20 @@ import (
 //
 // Source: the protocol's regimens and holds, each with its citation; importance by ICH E3 Q&A R1.
 func doses(c *Case) {
-	c.walk()
-	for i := range c.courses {
-		k := &c.courses[i]
-		if c.dosing != nil {
-			c.amounts(c.dosing, k)
-			c.dosing.cumulate(k)
+	c.courses = recall(c, "doses", "", c.judgeCourses)
+}
+
+func (c *Case) judgeCourses() []course {
+	w := c.walk()
+	courses := slices.Clone(w.courses)
+	if w.dosing != nil {
+		c.unreadAmounts()
+	}
+	for i := range courses {
+		k := &courses[i]
+		if w.dosing != nil {
+			c.amounts(w.dosing, k)
+			w.dosing.cumulate(k)
 		}
 		c.missed(k)
 		for i := range k.slots {
@@ -33,22 +41,26 @@ func doses(c *Case) {
 		}
 		c.curious(k)
 	}
-	if c.dosing != nil {
-		c.unweighed(c.dosing)
+	if w.dosing != nil {
+		c.unweighed(w.dosing)
 	}
+	return courses
 }
 
-// walk lays what was given over the regimens of the assigned arm, once.
-func (c *Case) walk() {
-	if c.walked {
-		return
-	}
-	c.walked = true
+// walk is what was given, laid over the regimens of the assigned arm.
+type walk struct {
+	courses []course
+	dosing  *dose // nil where amounts are not compared
+}
+
+func (c *Case) walk() *walk { return c.walked.get(c, c.walkAll) }
+
+func (c *Case) walkAll() *walk {
+	w := &walk{}
 	if c.Protocol.Dosing != nil {
-		d := &dose{c: c, weight: c.dosingWeight()}
-		d.surface = c.bodySurface(d.weight)
-		c.dosing, c.elsewhere = d, c.wrongArm(d)
-		c.unreadAmounts()
+		w.dosing = &dose{c: c, weight: c.dosingWeight()}
+		w.dosing.surface = c.bodySurface(w.dosing.weight)
+		c.elsewhere = c.wrongArm(w.dosing)
 	}
 	for _, r := range c.Protocol.RegimensOf(c.Arm) {
 		var k course
@@ -63,8 +75,9 @@ func (c *Case) walk() {
 			k = c.walkInterval(r)
 		}
 		c.keepInForce(&k)
-		c.courses = append(c.courses, k)
+		w.courses = append(w.courses, k)
 	}
+	return w
 }
 
 // missed reports every run of consecutive slots without a record as one silence. It ends at the next record or with the course.
@@ -399,40 +412,49 @@ func notOnStudy(c *Case) {
 // dataQuality reports values that could not be used, and those that contradict themselves. The finding goes when the value is corrected.
 func dataQuality(c *Case) {
 	for _, name := range c.Timeline.Analytes() {
-		nth := 0 // value of the analyte in one resource
-		for i, p := range c.Timeline.Series(name) {
-			if nth++; i == 0 || c.Timeline.Series(name)[i-1].Fact != p.Fact {
-				nth = 1
-			}
-			rule, message, about := "", "", ""
-			switch {
-			case c.fromFuture(p.Fact):
-				rule, message = "data.implausible", "The clinical time lies after the receipt: not used."
-			case !p.Fact.Visible(c.Now):
-				continue
-			case p.Problem != nil:
-				rule, message = problemRule(p.Problem), problemText(p.Problem)
-			case p.Fact.At.DateOnly() && name == timeline.Temperature:
-				rule, message = "data.timing-unknown", "The temperature has a date only: not used."
-			case p.Doubt != nil:
-				rule, message, about = "data.implausible", doubtText(name), ":"+p.Doubt.Reason
-			default:
-				continue
-			}
-			key := p.Fact.Ref.String()
-			if len(p.Fact.Results) > 1 {
-				key += ":" + name
-			}
-			if nth > 1 {
-				key += fmt.Sprintf(":%d", nth)
-			}
-			f := Finding{
-				Rule: rule, Key: key + about, Onset: p.Fact.At.Start, Detected: p.Fact.ReceivedAt, NeedsReview: p.Doubtful || about != "",
-				Evidence: []Evidence{evidence(p, name)}, Message: name + ": " + message + " Review.",
-			}
-			c.report(f)
-		}
+		c.part("quality", name, func() { c.seriesQuality(name) })
 	}
+	c.part("quality of doses", "", c.doseQuality)
+}
+
+func (c *Case) seriesQuality(name string) {
+	nth := 0 // value of the analyte in one resource
+	ps := c.Timeline.Series(name)
+	for i, p := range ps {
+		if nth++; i == 0 || ps[i-1].Fact != p.Fact {
+			nth = 1
+		}
+		rule, message, about := "", "", ""
+		switch {
+		case c.fromFuture(p.Fact):
+			rule, message = "data.implausible", "The clinical time lies after the receipt: not used."
+		case !p.Fact.Visible(c.Now):
+			continue
+		case p.Problem != nil:
+			rule, message = problemRule(p.Problem), problemText(p.Problem)
+		case p.Fact.At.DateOnly() && name == timeline.Temperature:
+			rule, message = "data.timing-unknown", "The temperature has a date only: not used."
+		case p.Doubt != nil:
+			rule, message, about = "data.implausible", doubtText(name), ":"+p.Doubt.Reason
+		default:
+			continue
+		}
+		key := p.Fact.Ref.String()
+		if len(p.Fact.Results) > 1 {
+			key += ":" + name
+		}
+		if nth > 1 {
+			key += fmt.Sprintf(":%d", nth)
+		}
+		f := Finding{
+			Rule: rule, Key: key + about, Onset: p.Fact.At.Start, Detected: p.Fact.ReceivedAt, NeedsReview: p.Doubtful || about != "",
+			Evidence: []Evidence{evidence(p, name)}, Message: name + ": " + message + " Review.",
+		}
+		c.report(f)
+	}
+}
+
+func (c *Case) doseQuality() {
 	for _, f := range c.Timeline.Doses() {
 		var rule, message string
 		switch {

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -29,10 +28,7 @@ func Explain(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) *Explan
 		return nil
 	}
 	c.explaining = true
-	for _, r := range All {
-		r.Eval(c)
-	}
-	slices.SortFunc(c.findings, func(a, b Finding) int { return a.Compare(&b) })
+	c.evaluate()
 	x := explainer{c: c}
 	x.index()
 	e := &Explanation{

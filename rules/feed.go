@@ -21,13 +21,18 @@ type silence struct {
 //
 // Source: design default; "no news" must not be read as "no dose was missed".
 func feedStale(c *Case) {
+	c.listens = recall(c, "feed", "", c.reportSilences)
+}
+
+// reportSilences reports them and says whether the answer can change when the site sends something about anybody.
+func (c *Case) reportSilences() (listens bool) {
 	for _, s := range c.quiet() {
 		opens := s.stale
-		if site := c.Timeline.Site; site != nil {
+		if site := c.Timeline.Site(); site != nil {
 			due, spoke := site.Steady(s.From, c.Protocol.FeedStaleAfter.D()/2)
 			if opens = later(opens, spoke); spoke.IsZero() || !s.To.IsZero() && !opens.Before(s.To) {
 				c.wake(due)
-				c.listens = c.listens || !due.After(c.Now)
+				listens = listens || !due.After(c.Now)
 				continue
 			}
 		}
@@ -41,16 +46,15 @@ func feedStale(c *Case) {
 		}
 		c.report(f)
 	}
+	return listens
 }
 
 func (c *Case) minute(t time.Time) string { return c.local(t).Format("2006-01-02 15:04") }
 
 // quiet are the silences of the patient's feed.
-func (c *Case) quiet() []silence {
-	if c.listened {
-		return c.silences
-	}
-	c.listened = true
+func (c *Case) quiet() []silence { return c.silences.get(c, c.findSilences) }
+
+func (c *Case) findSilences() (all []silence) {
 	watched := c.watched()
 	if len(watched) == 0 {
 		return nil
@@ -66,13 +70,13 @@ func (c *Case) quiet() []silence {
 	heard, allowed := c.Timeline.Heard(), c.Protocol.FeedStaleAfter.D()
 	for _, s := range heard.Silences(allowed, c.Now) {
 		if stale := s.From.Add(allowed); at(stale) {
-			c.silences = append(c.silences, silence{s, stale})
+			all = append(all, silence{s, stale})
 		}
 	}
 	if stale := heard.Last().Add(allowed); at(stale) {
 		c.wake(stale)
 	}
-	return c.silences
+	return all
 }
 
 // underSilence softens what is reported for want of a record that was expected between two instants, if the feed was silent then: the record may have been
@@ -100,9 +104,9 @@ func (c *Case) watched() []timeline.Span {
 	if len(stays) == 0 {
 		return nil
 	}
-	c.walk()
-	for i := range c.courses {
-		k := &c.courses[i]
+	courses := c.walk().courses
+	for i := range courses {
+		k := &courses[i]
 		if k.end.IsZero() || len(k.records) == 0 || k.regimen.Schedule != "interval" && k.regimen.Schedule != "daily" {
 			continue
 		}

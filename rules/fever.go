@@ -26,9 +26,10 @@ func (r *reading) value() ctcae.Interval {
 
 // readings returns the temperatures by instant, the highest of an instant first. Febrile neutropenia, fever and cytokine release share them.
 func (c *Case) readings() []reading {
-	if c.temperatures != nil {
-		return c.temperatures
-	}
+	return c.temperatures.get(c, c.readReadings)
+}
+
+func (c *Case) readReadings() []reading {
 	points := c.results(timeline.Temperature, true)
 	rs := make([]reading, 0, len(points))
 	for i := range points {
@@ -40,7 +41,6 @@ func (c *Case) readings() []reading {
 		}
 		rs = append(rs, reading{at: at, points: points[i : i+1 : i+1]})
 	}
-	c.temperatures = rs
 	return rs
 }
 

@@ -11,6 +11,7 @@ package rules
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -149,12 +150,13 @@ func Evaluate(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) Answer
 	if c == nil {
 		return Answer{Next: nextEnrolment(tl, p, now)}
 	}
-	for _, r := range All {
-		r.Eval(c)
-	}
-	slices.SortFunc(c.findings, func(a, b Finding) int { return a.Compare(&b) })
+	return c.answer()
+}
+
+func (c *Case) answer() Answer {
+	c.evaluate()
 	c.summarize()
-	return Answer{Subject: c.Subject, Findings: c.findings, Summary: c.summary, Member: c.membership(), Watched: c.watched(), Listens: c.listens, Next: c.next}
+	return Answer{Subject: c.Subject, Findings: c.findings, Summary: c.summary, Member: c.membership(), Watched: recall(c, "answer", "watched", c.watched), Listens: c.listens, Next: c.next}
 }
 
 // Membership is the place of a patient in a study, by which sites are compared. The zero value is nobody's.
@@ -175,11 +177,47 @@ func (c *Case) membership() Membership {
 	}
 }
 
+// evaluate runs the rules and sorts what they report.
+func (c *Case) evaluate() {
+	for i := range All {
+		c.part("rule", strconv.Itoa(i), func() { All[i].Eval(c) })
+	}
+	slices.SortFunc(c.findings, func(a, b Finding) int { return a.Compare(&b) })
+}
+
 // Case is one patient in one study at one instant: what a rule reads, and where it reports.
+//
+// What a rule says rests on the timeline, the protocol, the patient and the time, and on nothing that another rule left here: values that several rules read
+// are shared.
 type Case struct {
-	Timeline  *timeline.Timeline
-	Protocol  *protocol.Protocol
-	Now       time.Time
+	Timeline timeline.View
+	Protocol *protocol.Protocol
+	Now      time.Time
+	patient
+
+	findings []Finding
+	next     time.Time
+	courses  []course
+	listens  bool
+	// elsewhere are given doses of another arm's regimen: no slot of the assigned arm's takes them.
+	elsewhere map[*timeline.Fact]bool
+	summary   Summary
+
+	series       []shared[[]graded]                  // by term of the protocol
+	baselines    map[string]*shared[*timeline.Point] // by analyte
+	temperatures shared[[]reading]
+	neutrophils  [2]shared[[]count] // 0 with those of which only the day is known, 1 without
+	walked       shared[*walk]
+	silences     shared[[]silence]
+
+	// memo is where parts are recalled from, nil where everything is worked out.
+	memo *Memo
+	// explaining keeps what results were compared with: see [Explain].
+	explaining bool
+}
+
+// patient is what is read of a patient before the first rule runs. Everything is worked out anew when any of it changes.
+type patient struct {
 	Enrolment *timeline.Enrolment
 	Site      string
 	Subject   string
@@ -196,27 +234,7 @@ type Case struct {
 	Treated time.Time
 
 	lastTreatment time.Time
-	baselines     map[string]*timeline.Point // by analyte
-
-	enrolled *timeline.Fact
-	findings []Finding
-	next     time.Time
-	// What was given, laid over the regimens when the first rule asks ([Case.walk]).
-	walked  bool
-	dosing  *dose // nil where amounts are not compared
-	courses []course
-	// elsewhere are given doses of another arm's regimen: no slot of the assigned arm's takes them.
-	elsewhere map[*timeline.Fact]bool
-	summary   Summary
-	// Several rules read these; each is made when the first one asks, and nobody changes them.
-	temperatures []reading
-	neutrophils  [2][]count // 0 with those of which only the day is known, 1 without
-	listened     bool
-	silences     []silence
-	listens      bool
-
-	// explaining keeps what results were compared with: see [Explain].
-	explaining bool
+	enrolled      *timeline.Fact
 }
 
 // enrolledStatus are the states of a ResearchSubject in which a patient is or was in the study; others are candidates.
@@ -250,7 +268,7 @@ func EvaluationFailed(tl *timeline.Timeline, p *protocol.Protocol, now time.Time
 }
 
 func newCase(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) *Case {
-	c := &Case{Timeline: tl, Protocol: p, Now: now}
+	c := &Case{Timeline: tl.View(), Protocol: p, Now: now}
 	if c.enrolled = enrolment(tl, p, now); c.enrolled == nil {
 		return nil
 	}

@@ -86,7 +86,7 @@ func TestStays(t *testing.T) {
 					}
 					tl.Apply(encounter(i, line))
 				}
-				c := &Case{Timeline: tl, Protocol: &protocol.Protocol{FutureTolerance: protocol.Duration(30 * 24 * time.Hour)}, Now: clock("20T12:00")}
+				c := &Case{Timeline: tl.View(), Protocol: &protocol.Protocol{FutureTolerance: protocol.Duration(30 * 24 * time.Hour)}, Now: clock("20T12:00")}
 				var got []string
 				for _, s := range c.stays() {
 					end := show(s.end)

@@ -102,7 +102,7 @@ func (c *Case) summarize() {
 			s.Treated, s.Started = true, append(s.Started, concept)
 		}
 	}
-	s.Evaluable = s.Treated && (len(c.results(timeline.Temperature, false)) > 0 || len(c.counts(false)) > 0)
+	s.Evaluable = s.Treated && recall(c, "summary", "evaluable", func() bool { return len(c.results(timeline.Temperature, false)) > 0 || len(c.counts(false)) > 0 })
 	for i := range c.findings {
 		f := &c.findings[i]
 		switch family, _, _ := strings.Cut(f.Rule, "."); {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -79,35 +80,52 @@ func termReads(t *protocol.Term) []string {
 //
 // Source: the criteria under rules/ctcae, tabulated in docs/ctcae.md.
 func toxicity(c *Case) {
-	all := make([]termSeries, 0, len(c.Protocol.Terms))
-	var missing map[string]bool // analytes of which some result has no grade
-	for i := range c.Protocol.Terms {
-		t := &c.Protocol.Terms[i]
-		series := results
-		if s, ok := sources[t.Criterion.Key]; ok {
-			series = s.series
-		}
-		gs := series(c, t)
-		c.episodes(t, gs)
-		for i := range gs {
-			if g := &gs[i]; g.unsaid() && len(g.points) > 0 {
-				if missing == nil {
-					missing = map[string]bool{}
-				}
-				missing[g.points[0].Analyte] = true
-			}
-		}
-		all = append(all, termSeries{t, gs})
+	terms := c.Protocol.Terms
+	c.series = make([]shared[[]graded], len(terms))
+	all := make([]subjects, len(terms))
+	missing := false
+	for i := range terms {
+		all[i] = recall(c, "toxicity", strconv.Itoa(i), func() subjects {
+			gs := c.seriesOf(i)
+			c.episodes(&terms[i], gs)
+			return subjectsOf(gs)
+		})
+		missing = missing || len(all[i].ungraded) > 0
 	}
-	if missing != nil {
-		c.reportUngraded(all, missing)
+	if missing {
+		c.reportUngraded(all)
 	}
 }
 
-// termSeries is a term with what was graded of it.
-type termSeries struct {
-	term *protocol.Term
-	gs   []graded
+// seriesOf is what the results say of a term of the protocol.
+func (c *Case) seriesOf(term int) []graded {
+	return c.series[term].get(c, func() []graded {
+		t := &c.Protocol.Terms[term]
+		if s, ok := sources[t.Criterion.Key]; ok {
+			return s.series(c, t)
+		}
+		return results(c, t)
+	})
+}
+
+// subjects are the analytes that a term was graded from, and those of them of which some result has no grade.
+type subjects struct{ analytes, ungraded []string }
+
+func subjectsOf(gs []graded) (s subjects) {
+	for i := range gs {
+		g := &gs[i]
+		if len(g.points) == 0 {
+			continue
+		}
+		name := g.points[0].Analyte
+		if !slices.Contains(s.analytes, name) {
+			s.analytes = append(s.analytes, name)
+		}
+		if g.unsaid() && !slices.Contains(s.ungraded, name) {
+			s.ungraded = append(s.ungraded, name)
+		}
+	}
+	return s
 }
 
 // unsaid reports whether an instant has no grade: none at all, or one that a comparator leaves between 0 and another.
@@ -230,9 +248,18 @@ func (c *Case) flag(p timeline.Point) ctcae.Flag {
 // baseline is the last value of an analyte before the first study treatment; where there is none, the first after the enrolment. nil: none. A
 // value with a comparator is no baseline. While nothing has been given, every sample precedes the baseline.
 func (c *Case) baseline(analyte string) *timeline.Point {
-	if b, ok := c.baselines[analyte]; ok {
-		return b
+	s := c.baselines[analyte]
+	if s == nil {
+		if c.baselines == nil {
+			c.baselines = map[string]*shared[*timeline.Point]{}
+		}
+		s = &shared[*timeline.Point]{}
+		c.baselines[analyte] = s
 	}
+	return s.get(c, func() *timeline.Point { return c.findBaseline(analyte) })
+}
+
+func (c *Case) findBaseline(analyte string) *timeline.Point {
 	var last, first *timeline.Point
 	for _, p := range c.results(analyte, false) {
 		if p.Value.Comparator != "" || p.Value.Value.Sign() <= 0 {
@@ -245,15 +272,10 @@ func (c *Case) baseline(analyte string) *timeline.Point {
 			first = &p
 		}
 	}
-	b := last
-	if b == nil && !c.hasSibling(analyte) {
-		b = first
+	if last == nil && !c.hasSibling(analyte) {
+		return first
 	}
-	if c.baselines == nil {
-		c.baselines = map[string]*timeline.Point{}
-	}
-	c.baselines[analyte] = b
-	return b
+	return last
 }
 
 // hasSibling reports whether the analyte was measured before treatment in the other family of units: then the first value after it is no baseline, for a
@@ -447,12 +469,13 @@ type verdict struct {
 // unsaid reports whether it should be told that a grade is missing. A sodium that is low enough for a grade is not asked whether it is too high.
 func (v *verdict) unsaid() bool { return v.no && !v.toxic }
 
-// verdicts collects what all terms make of the results of one analyte, in clinical time.
-func verdicts(all []termSeries, analyte string) []verdict {
+// verdicts collects what terms make of the results of one analyte, in clinical time.
+func (c *Case) verdicts(terms []int, analyte string) []verdict {
 	var list []verdict
-	for _, s := range all {
-		for i := range s.gs {
-			g := &s.gs[i]
+	for _, term := range terms {
+		gs := c.seriesOf(term)
+		for i := range gs {
+			g := &gs[i]
 			if len(g.points) == 0 || g.points[0].Analyte != analyte {
 				continue
 			}
@@ -469,7 +492,7 @@ func verdicts(all []termSeries, analyte string) []verdict {
 			}
 			why := string(g.grade.Why)
 			if g.grade.Why == ctcae.ByComparator {
-				why = fmt.Sprintf("the comparator leaves grades 0 to %d of %s", g.grade.Max, s.term.Criterion.Term)
+				why = fmt.Sprintf("the comparator leaves grades 0 to %d of %s", g.grade.Max, c.Protocol.Terms[term].Criterion.Term)
 			}
 			v.no = true
 			if !slices.Contains(v.why, why) {
@@ -480,42 +503,54 @@ func verdicts(all []termSeries, analyte string) []verdict {
 	return list
 }
 
-// reportUngraded reports runs of results of one analyte that have no grade in some term: one finding a run, which ends with the next result that has all.
-func (c *Case) reportUngraded(all []termSeries, missing map[string]bool) {
+// reportUngraded reports results that have no grade in some term, by analyte.
+func (c *Case) reportUngraded(all []subjects) {
 	for _, analyte := range c.Timeline.Analytes() {
-		if !missing[analyte] {
+		var terms []int
+		missing := false
+		for i := range all {
+			if slices.Contains(all[i].analytes, analyte) {
+				terms = append(terms, i)
+				missing = missing || slices.Contains(all[i].ungraded, analyte)
+			}
+		}
+		if missing {
+			c.part("ungraded", fmt.Sprint(analyte, terms), func() { c.reportUngradedOf(analyte, terms) })
+		}
+	}
+}
+
+// reportUngradedOf reports runs of results of one analyte that have no grade in some term: one finding a run, which ends with the next result that has all.
+func (c *Case) reportUngradedOf(analyte string, terms []int) {
+	list := c.verdicts(terms, analyte)
+	for i := 0; i < len(list); i++ {
+		if !list[i].unsaid() {
 			continue
 		}
-		list := verdicts(all, analyte)
-		for i := 0; i < len(list); i++ {
-			if !list[i].unsaid() {
-				continue
-			}
-			first := &list[i]
-			f := Finding{Rule: "data.ungradable", Key: analyte, Onset: first.at, Detected: first.point.Fact.ReceivedAt}
-			var why []string
-			n := 0
-			for ; i < len(list) && list[i].unsaid(); i++ {
-				n++
-				f.Evidence = append(f.Evidence, evidence(list[i].point, analyte))
-				f.NeedsReview = f.NeedsReview || review(list[i].point)
-				for _, w := range list[i].why {
-					if !slices.Contains(why, w) {
-						why = append(why, w)
-					}
+		first := &list[i]
+		f := Finding{Rule: "data.ungradable", Key: analyte, Onset: first.at, Detected: first.point.Fact.ReceivedAt}
+		var why []string
+		n := 0
+		for ; i < len(list) && list[i].unsaid(); i++ {
+			n++
+			f.Evidence = append(f.Evidence, evidence(list[i].point, analyte))
+			f.NeedsReview = f.NeedsReview || review(list[i].point)
+			for _, w := range list[i].why {
+				if !slices.Contains(why, w) {
+					why = append(why, w)
 				}
 			}
-			if i < len(list) {
-				c.endsAt(&f, list[i].at)
-			}
-			slices.Sort(why)
-			what := fmt.Sprintf("%s %s cannot be graded", analyte, first.point.Value)
-			if n > 1 {
-				what = fmt.Sprintf("%s: %d results cannot be graded, the first %s", analyte, n, first.point.Value)
-			}
-			f.Message = what + ": " + join(why) + "."
-			c.report(f)
 		}
+		if i < len(list) {
+			c.endsAt(&f, list[i].at)
+		}
+		slices.Sort(why)
+		what := fmt.Sprintf("%s %s cannot be graded", analyte, first.point.Value)
+		if n > 1 {
+			what = fmt.Sprintf("%s: %d results cannot be graded, the first %s", analyte, n, first.point.Value)
+		}
+		f.Message = what + ": " + join(why) + "."
+		c.report(f)
 	}
 }
 

@@ -66,6 +66,12 @@ type Cause struct {
 // Diff compares what was told of one patient with what is found and returns the events to tell, in a fixed order: retractions first, then by
 // finding. [Fold] over them gives the new state.
 func Diff(told []Told, findings []rules.Finding, cause Cause) []Event {
+	return DiffSince(nil, told, findings, cause)
+}
+
+// DiffSince is Diff where told is known to be what was found before, all of it and no more, in the order of [rules.Finding.Compare]: of a finding that
+// is still the same no fingerprint is taken. before is nil where that is not known.
+func DiffSince(before []rules.Finding, told []Told, findings []rules.Finding, cause Cause) []Event {
 	pairs, merged := pair(told, findings, cause.Now)
 	var events []Event
 	for i := range told {
@@ -92,6 +98,9 @@ func Diff(told []Told, findings []rules.Finding, cause Cause) []Event {
 		var was Told
 		if i, paired := byFinding[j]; paired {
 			was = told[i]
+			if was.Finding.ID == f.ID && was.Transition != Retracted && stands(before, &findings[j]) {
+				continue
+			}
 		} else {
 			was = Told{Alert: f.ID}
 		}
@@ -252,6 +261,30 @@ func digests(f rules.Finding) (digest, substance string) {
 	digest = sum(f)
 	f.Evidence, f.Message = nil, ""
 	return digest, sum(f)
+}
+
+// stands reports whether a finding was found before just so.
+func stands(before []rules.Finding, f *rules.Finding) bool {
+	i, found := slices.BinarySearchFunc(before, f, func(a rules.Finding, f *rules.Finding) int { return a.Compare(f) })
+	return found && same(&before[i], f)
+}
+
+// same reports whether two findings have the same fingerprint, and may say no where they have.
+func same(a, b *rules.Finding) bool {
+	return a.ID == b.ID && a.Rule == b.Rule && a.Study == b.Study && a.Site == b.Site && a.Subject == b.Subject && a.Arm == b.Arm && a.Status == b.Status &&
+		a.Term == b.Term && a.CTCAE == b.CTCAE && equal(a.Grade, b.Grade) && equal(a.GradeMax, b.GradeMax) && equal(a.Current, b.Current) &&
+		equal(a.BaselineGrade, b.BaselineGrade) && equal(a.TreatmentEmergent, b.TreatmentEmergent) && a.NeedsReview == b.NeedsReview && a.Onset == b.Onset &&
+		equal(a.End, b.End) && a.Urgency == b.Urgency && a.Expected == b.Expected && a.Importance == b.Importance && a.Message == b.Message &&
+		sameEvidence(a.Evidence, b.Evidence)
+}
+
+func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
+
+func sameEvidence(a, b []rules.Evidence) bool {
+	if len(a) != len(b) || (a == nil) != (b == nil) {
+		return false
+	}
+	return len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b)
 }
 
 func sum(f rules.Finding) string {

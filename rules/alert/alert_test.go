@@ -2,6 +2,7 @@ package alert_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -148,12 +149,19 @@ func TestToldFollowsFound(t *testing.T) {
 		var told []alert.Told
 		versions := map[string]int{}
 		last := map[string]alert.Transition{}
+		var before []rules.Finding
 		hour := 0
 		for range rapid.IntRange(1, 8).Draw(t, "looks") {
 			hour += rapid.IntRange(0, 12).Draw(t, "hours")
 			found := draw(t, hour)
+			slices.SortFunc(found, func(a, b rules.Finding) int { return a.Compare(&b) })
 			cause := alert.Cause{Now: at(hour)}
-			for _, e := range alert.Diff(told, found, cause) {
+			events := alert.Diff(told, found, cause)
+			if diff := cmp.Diff(events, alert.DiffSince(before, told, found, cause)); diff != "" {
+				t.Fatalf("who knows what was found before tells something else (-Diff +DiffSince):\n%s", diff)
+			}
+			before = found
+			for _, e := range events {
 				if versions[e.Alert]++; e.Version != versions[e.Alert] {
 					t.Fatalf("%s has version %d, want %d", e.Alert, e.Version, versions[e.Alert])
 				}
@@ -190,6 +198,74 @@ func TestToldFollowsFound(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whatever differs between two findings, same says so where the fingerprint does: a field that it forgets would be a change that nobody is told of.
+func TestSameIsAsStrictAsTheFingerprint(t *testing.T) {
+	full := func() *rules.Finding {
+		f := fn(1, 2)
+		f.BaselineGrade, f.TreatmentEmergent = new(1), new(true)
+		f.Evidence = []rules.Evidence{{Ref: "Observation/a", At: at(1)}}
+		return &f
+	}
+	if !alert.Same(full(), full()) {
+		t.Fatal("two equal findings are not the same")
+	}
+	changed := 0
+	check := func(name string, change func(reflect.Value), field func(*rules.Finding) reflect.Value) {
+		a, b := full(), full()
+		change(field(b))
+		digest, _ := alert.Digest(*a)
+		other, _ := alert.Digest(*b)
+		if digest != other {
+			changed++
+			if alert.Same(a, b) {
+				t.Errorf("another %s is the same finding", name)
+			}
+		}
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[rules.Finding]()) {
+		check(f.Name, another, func(x *rules.Finding) reflect.Value { return reflect.ValueOf(x).Elem().FieldByIndex(f.Index) })
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[rules.Evidence]()) {
+		check("evidence."+f.Name, another, func(x *rules.Finding) reflect.Value {
+			return reflect.ValueOf(&x.Evidence[0]).Elem().FieldByIndex(f.Index)
+		})
+	}
+	if changed < 25 {
+		t.Errorf("only %d fields changed the fingerprint: this test sees little", changed)
+	}
+}
+
+// another sets a value to another one.
+func another(v reflect.Value) {
+	switch x := v.Addr().Interface().(type) {
+	case *time.Time:
+		*x = x.Add(time.Hour)
+		return
+	case **time.Time:
+		*x = new((*x).Add(time.Hour))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(v.String() + "x")
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
+	case reflect.Int:
+		v.SetInt(v.Int() + 1)
+	case reflect.Pointer:
+		p := reflect.New(v.Type().Elem())
+		p.Elem().Set(v.Elem())
+		another(p.Elem())
+		v.Set(p)
+	case reflect.Slice:
+		v.SetZero()
+	case reflect.Struct:
+		another(v.Field(0))
+	default:
+		panic("a field of a new kind: " + v.Type().String())
+	}
 }
 
 func statusOf(told []alert.Told, name string) rules.Status {

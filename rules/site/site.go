@@ -65,6 +65,9 @@ type Standing struct {
 	Member rules.Membership `json:"member,omitzero"`
 
 	moved bool // alerts came from or went to another patient, and that is not committed
+	// found is what was found when Told was last brought up to date, nil where that is not known; memo recalls it.
+	found []rules.Finding
+	memo  rules.Memo
 }
 
 // subjectKey is a subject of a study.
@@ -213,6 +216,7 @@ func (s *Site) Restore(identity string, standings []*Standing) {
 			key := subjectKey{st.Study, t.Finding.Subject}
 			if h := s.holders[key]; h != nil && h != p {
 				from := h.Standings[st.Study]
+				from.found = nil
 				from.Told = slices.DeleteFunc(from.Told, func(o alert.Told) bool { return o.Alert == t.Alert && o.Version <= t.Version })
 			}
 			s.holders[key] = p
@@ -390,6 +394,7 @@ func (s *Site) hand(from, to *Patient, study string, of func(subject string) boo
 	taker := to.Standing(study)
 	taker.Told, giver.Told = union(taker.Told, moved), rest
 	taker.moved, giver.moved = true, true
+	taker.found, giver.found = nil, nil
 }
 
 // union merges two sorted lists; of one alert the greater version stands.
@@ -442,6 +447,17 @@ func (p *Patient) Answer(proto *protocol.Protocol, now time.Time) rules.Answer {
 	return answer
 }
 
+// recall is Answer, from what is remembered of the last one.
+func (p *Patient) recall(proto *protocol.Protocol, now time.Time) rules.Answer {
+	st := p.Standings[proto.Study]
+	if st == nil {
+		return p.Answer(proto, now) // nobody of ours, or the first time
+	}
+	answer := st.memo.Evaluate(p.Timeline, p.site.protocol(proto), now)
+	p.watched[proto.Study] = answer.Watched
+	return answer
+}
+
 // Explain is the answer with its proof, nil for somebody who is not enrolled.
 func (p *Patient) Explain(proto *protocol.Protocol, now time.Time) *rules.Explanation {
 	return rules.Explain(p.Timeline, p.site.protocol(proto), now)
@@ -453,7 +469,7 @@ func (p *Patient) Evaluate(protocols []*protocol.Protocol, cause alert.Cause) []
 	delete(p.site.listening, p)
 	var es []Evaluation
 	for _, proto := range protocols {
-		answer := p.Answer(proto, cause.Now)
+		answer := p.recall(proto, cause.Now)
 		if !answer.Next.IsZero() && (p.Next.IsZero() || answer.Next.Before(p.Next)) {
 			p.Next = answer.Next
 		}
@@ -469,7 +485,7 @@ func (p *Patient) Evaluate(protocols []*protocol.Protocol, cause alert.Cause) []
 		st := p.Standing(proto.Study)
 		why := cause
 		why.Protocol, why.Reason = proto.Pin(), reason(cause.Reason, st.Protocol, proto.Hash)
-		e := Evaluation{Standing: st, Answer: answer, Protocol: proto.Hash, Events: alert.Diff(st.Told, answer.Findings, why)}
+		e := Evaluation{Standing: st, Answer: answer, Protocol: proto.Hash, Events: alert.DiffSince(st.found, st.Told, answer.Findings, why)}
 		e.Changed = len(e.Events) > 0 || !st.Summary.Equal(&answer.Summary) || st.Member != answer.Member || st.Protocol != proto.Hash || st.moved
 		es = append(es, e)
 	}
@@ -494,10 +510,14 @@ func reason(why, before, now string) string {
 
 // Commit takes the first n events, and with the last of them the contribution and the protocol, into the standing.
 func (e *Evaluation) Commit(n int) {
+	if n > 0 {
+		e.Standing.found = nil
+	}
 	for _, ev := range e.Events[:n] {
 		e.Standing.Told = alert.Fold(e.Standing.Told, ev)
 	}
 	if n == len(e.Events) {
-		e.Standing.Summary, e.Standing.Member, e.Standing.Protocol, e.Standing.moved = e.Answer.Summary, e.Answer.Member, e.Protocol, false
+		st := e.Standing
+		st.Summary, st.Member, st.Protocol, st.moved, st.found = e.Answer.Summary, e.Answer.Member, e.Protocol, false, e.Answer.Findings
 	}
 }

@@ -34,10 +34,12 @@ const ShortestSilence = time.Hour
 type Feed struct {
 	first, last time.Time
 	silences    []Span
+	receipts    revision
 }
 
 // Hear takes a receipt in.
 func (f *Feed) Hear(at time.Time) {
+	f.receipts++
 	switch {
 	case f.last.IsZero():
 		f.first, f.last = at, at

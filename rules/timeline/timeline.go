@@ -13,10 +13,26 @@ type Timeline struct {
 	Site *Feed
 
 	resources  map[Ref]*Resource
-	series     map[string][]Point
-	doses      []*Fact // with Dose
-	encounters []*Fact // with Encounter
-	others     []*Fact // Procedure, Response, Enrolment, Person
+	series     map[string]*series
+	doses      list     // with Dose
+	encounters list     // with Encounter
+	others     list     // Procedure, Response, Enrolment, Person
+	names      revision // of the names of the series
+	doubts     revision // of what is doubtful
+	receipts   revision // of when something came
+	heard      *Feed    // nil until somebody asks
+}
+
+// series is never empty: it goes with its last point.
+type series struct {
+	points   []Point
+	revision revision
+}
+
+// list are facts of one kind in clinical time.
+type list struct {
+	facts    []*Fact
+	revision revision
 }
 
 // Point is one usable or unusable value on the timeline.
@@ -29,7 +45,7 @@ type Point struct {
 
 // New returns an empty timeline.
 func New() *Timeline {
-	return &Timeline{resources: map[Ref]*Resource{}, series: map[string][]Point{}}
+	return &Timeline{resources: map[Ref]*Resource{}, series: map[string]*series{}}
 }
 
 // Apply adds a version of a resource and reports whether the picture changed. The greatest version wins whatever the order of arrival; a void
@@ -41,12 +57,22 @@ func (t *Timeline) Apply(f *Fact) bool {
 		t.resources[f.Ref] = r
 	}
 	before, wasDoubtful := r.Current()
+	n := len(r.versions)
 	if !r.Add(f) {
 		return false
+	}
+	switch t.receipts++; {
+	case len(r.versions) == n:
+		t.heard = nil // a version came earlier than was thought
+	case t.heard != nil && f.State != Refused:
+		t.heard.Hear(f.ReceivedAt)
 	}
 	after, doubtful := r.Current()
 	if before == after && wasDoubtful == doubtful {
 		return false
+	}
+	if wasDoubtful || doubtful || inDoubt(before) || inDoubt(after) {
+		t.doubts++
 	}
 	t.remove(before)
 	t.insert(after, doubtful)
@@ -58,12 +84,18 @@ func (t *Timeline) Forget(ref Ref) {
 	if r := t.resources[ref]; r != nil {
 		f, _ := r.Current()
 		t.remove(f)
+		t.doubts++
+		t.receipts++
+		t.heard = nil
 		delete(t.resources, ref)
 	}
 }
 
-// Heard is when something came about the patient that could be read: each version once, at its first receipt.
+// Heard is when something came about the patient that could be read: each version once, at its first receipt. The caller must not change it.
 func (t *Timeline) Heard() *Feed {
+	if t.heard != nil {
+		return t.heard
+	}
 	f := &Feed{}
 	for _, r := range t.resources {
 		for _, v := range r.versions {
@@ -72,16 +104,22 @@ func (t *Timeline) Heard() *Feed {
 			}
 		}
 	}
+	t.heard = f
 	return f
 }
 
 // Empty reports whether the timeline shows nothing.
 func (t *Timeline) Empty() bool {
-	return len(t.series) == 0 && len(t.doses)+len(t.encounters)+len(t.others) == 0
+	return len(t.series) == 0 && len(t.doses.facts)+len(t.encounters.facts)+len(t.others.facts) == 0
 }
 
 // Series returns the points of an analyte in clinical time, ties by resource. The caller must not change it.
-func (t *Timeline) Series(analyte string) []Point { return t.series[analyte] }
+func (t *Timeline) Series(analyte string) []Point {
+	if s := t.series[analyte]; s != nil {
+		return s.points
+	}
+	return nil
+}
 
 // Analytes returns the names of all series, sorted.
 func (t *Timeline) Analytes() []string {
@@ -94,13 +132,13 @@ func (t *Timeline) Analytes() []string {
 }
 
 // Doses returns the administrations in clinical time, ties by resource. The caller must not change it.
-func (t *Timeline) Doses() []*Fact { return t.doses }
+func (t *Timeline) Doses() []*Fact { return t.doses.facts }
 
 // Encounters returns the encounters in clinical time, ties by resource. The caller must not change it.
-func (t *Timeline) Encounters() []*Fact { return t.encounters }
+func (t *Timeline) Encounters() []*Fact { return t.encounters.facts }
 
 // Others returns procedures, tumour responses, enrolments and persons in clinical time, ties by resource. The caller must not change it.
-func (t *Timeline) Others() []*Fact { return t.others }
+func (t *Timeline) Others() []*Fact { return t.others.facts }
 
 // Versions are the versions of a resource that could be read, the greatest last.
 func (t *Timeline) Versions(ref Ref) []*Fact {
@@ -129,7 +167,12 @@ func (t *Timeline) Doubtful(ref Ref) bool {
 		return false
 	}
 	f, doubtful := r.Current()
-	return doubtful || f != nil && (f.Dose != nil && f.Dose.Doubtful || f.Procedure != nil && f.Procedure.Doubtful)
+	return doubtful || inDoubt(f)
+}
+
+// inDoubt reports that the Medication is doubtful which says what a fact gave.
+func inDoubt(f *Fact) bool {
+	return f != nil && (f.Dose != nil && f.Dose.Doubtful || f.Procedure != nil && f.Procedure.Doubtful)
 }
 
 func (t *Timeline) remove(f *Fact) {
@@ -138,22 +181,20 @@ func (t *Timeline) remove(f *Fact) {
 	}
 	for i := range f.Results {
 		name := f.Results[i].Analyte
-		s := slices.DeleteFunc(t.series[name], func(p Point) bool { return p.Fact == f })
-		if len(s) == 0 {
+		s := t.series[name]
+		if s == nil {
+			continue // its points went with an earlier result of the fact
+		}
+		s.points = slices.DeleteFunc(s.points, func(p Point) bool { return p.Fact == f })
+		s.revision++
+		if len(s.points) == 0 {
 			delete(t.series, name)
-		} else {
-			t.series[name] = s
+			t.names++
 		}
 	}
-	same := func(g *Fact) bool { return g == f }
-	if f.Dose != nil {
-		t.doses = slices.DeleteFunc(t.doses, same)
-	}
-	if f.Encounter != nil {
-		t.encounters = slices.DeleteFunc(t.encounters, same)
-	}
-	if f.Procedure != nil || f.Response != nil || f.Enrolment != nil || f.Person != nil {
-		t.others = slices.DeleteFunc(t.others, same)
+	if l := t.listOf(f); l != nil {
+		l.facts = slices.DeleteFunc(l.facts, func(g *Fact) bool { return g == f })
+		l.revision++
 	}
 }
 
@@ -164,26 +205,36 @@ func (t *Timeline) insert(f *Fact, doubtful bool) {
 	for i := range f.Results {
 		p := Point{Result: &f.Results[i], Fact: f, Doubtful: doubtful}
 		s := t.series[p.Analyte]
-		at, _ := slices.BinarySearchFunc(s, f, func(q Point, f *Fact) int { return compare(q.Fact, f) })
-		for at < len(s) && s[at].Fact == f { // components of one resource with one analyte keep their order
+		if s == nil {
+			s = &series{}
+			t.series[p.Analyte] = s
+			t.names++
+		}
+		at, _ := slices.BinarySearchFunc(s.points, f, func(q Point, f *Fact) int { return compare(q.Fact, f) })
+		for at < len(s.points) && s.points[at].Fact == f { // components of one resource with one analyte keep their order
 			at++
 		}
-		t.series[p.Analyte] = slices.Insert(s, at, p)
+		s.points = slices.Insert(s.points, at, p)
+		s.revision++
 	}
-	if f.Dose != nil {
-		t.doses = insertFact(t.doses, f)
-	}
-	if f.Encounter != nil {
-		t.encounters = insertFact(t.encounters, f)
-	}
-	if f.Procedure != nil || f.Response != nil || f.Enrolment != nil || f.Person != nil {
-		t.others = insertFact(t.others, f)
+	if l := t.listOf(f); l != nil {
+		at, _ := slices.BinarySearchFunc(l.facts, f, compare)
+		l.facts = slices.Insert(l.facts, at, f)
+		l.revision++
 	}
 }
 
-func insertFact(fs []*Fact, f *Fact) []*Fact {
-	at, _ := slices.BinarySearchFunc(fs, f, compare)
-	return slices.Insert(fs, at, f)
+// listOf is the list that holds a fact, nil for one that has results, or that no list is for.
+func (t *Timeline) listOf(f *Fact) *list {
+	switch {
+	case f.Dose != nil:
+		return &t.doses
+	case f.Encounter != nil:
+		return &t.encounters
+	case f.Procedure != nil || f.Response != nil || f.Enrolment != nil || f.Person != nil:
+		return &t.others
+	}
+	return nil
 }
 
 // compare orders facts by clinical time, then resource.
