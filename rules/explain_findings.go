@@ -100,7 +100,7 @@ func (x *explainer) expectedness(p *Proof, w *protocol.Window) {
 }
 
 func (x *explainer) instant(t *protocol.Term, g *graded, ends bool) InstantProof {
-	s := InstantProof{At: x.c.local(g.at), Value: g.text, Operands: map[string]string{}, Limits: []LimitProof{}, Grade: gradingText(g.grade, t.Criterion.Candidate != ""), Ends: ends}
+	s := InstantProof{At: x.c.local(g.at), Value: g.said(), Operands: map[string]string{}, Limits: []LimitProof{}, Grade: gradingText(g.grade, t.Criterion.Candidate != ""), Ends: ends}
 	if g.in == nil || g.limits == nil {
 		return s
 	}

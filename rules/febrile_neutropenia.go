@@ -49,12 +49,15 @@ func (c *Case) feverEpisodes() (episodes, candidates []fnEpisode) {
 	}
 	var certain, possible []instant
 	rs := c.readings()
-	for _, t := range criterionInstants(rs, p) {
-		if n.qualify(&t) {
-			certain = append(certain, t)
+	instants := criterionInstants(rs, p)
+	certain = slices.Grow(certain, len(instants))
+	for i := range instants {
+		t := &instants[i]
+		if n.qualify(t) {
+			certain = append(certain, *t)
 		} else if x := n.undecidedAt(t.at); x != nil {
 			t.counts = []*count{x}
-			possible = append(possible, t)
+			possible = append(possible, *t)
 		}
 	}
 	possible = append(possible, n.possiblySustained(rs, certain, p)...)
@@ -90,14 +93,18 @@ func criterionInstants(rs []reading, p *protocol.FebrileNeutro) []instant {
 		}
 		sustained := !first.IsZero() && r.at.Equal(last) && r.at.Sub(first) > p.SustainedFor.D()
 		var points []timeline.Point
-		for _, q := range r.points {
+		for j, q := range r.points {
 			v := ctcae.Of(q.Value.Value, q.Value.Comparator)
 			single := v.Above(p.Single.Value)
 			if p.Single.Comparator == ">=" {
 				single = v.AtLeast(p.Single.Value)
 			}
 			if single == ctcae.Yes || sustained && v.AtLeast(p.Sustained.Value) == ctcae.Yes {
-				points = append(points, q)
+				if points == nil {
+					points = r.points[j : j+1 : j+1] // nearly always that one alone
+				} else {
+					points = append(points, q)
+				}
 			}
 		}
 		if len(points) > 0 {

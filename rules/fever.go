@@ -56,7 +56,7 @@ func temperatures(c *Case, t *protocol.Term) []graded {
 		r := &rs[i]
 		v := r.value()
 		in := ctcae.Input{Value: v.Rounded()}
-		g := graded{at: r.at, limits: l, value: in.Value, grade: l.Grade(&in), text: r.highest().Value.String(), points: r.points[:1:1], in: c.keep(&in)}
+		g := graded{at: r.at, limits: l, value: in.Value, grade: l.Grade(&in), points: r.points[:1:1], in: c.keep(&in)}
 		switch {
 		case v.Above(forty) != ctcae.Yes:
 			above40 = time.Time{}

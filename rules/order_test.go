@@ -194,7 +194,8 @@ func TestFindingsDoNotDependOnOtherPatients(t *testing.T) {
 	})
 }
 
-func BenchmarkEvaluate500(b *testing.B) {
+// stayOf500 is a patient with a full course: 60 doses, 450 temperatures and 50 neutrophil counts.
+func stayOf500() *chart {
 	c := enrolled("arm-1").til()
 	for i := range 450 {
 		c.temp(fmt.Sprintf("%d.%d", 37+i%3, i%10), fmt.Sprintf("d%d %02d:%02d", i/24, i%24, i%60))
@@ -202,13 +203,47 @@ func BenchmarkEvaluate500(b *testing.B) {
 	for i := range 50 {
 		c.anc(fmt.Sprintf("0.%d", 1+i%9), fmt.Sprintf("d%d 05:30", i%20))
 	}
+	for i := range 60 {
+		c.dose(fmt.Sprintf("dose-%d", i), []string{"completed", "not-done"}[i/15%2], fmt.Sprintf("d%d %02d:00", 1+i/3, 8*(i%3)))
+	}
+	return c
+}
+
+func BenchmarkEvaluate500(b *testing.B) {
 	tl := timeline.New()
-	for _, f := range c.facts {
+	for _, f := range stayOf500().facts {
 		tl.Apply(f)
 	}
 	p := trial(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		rules.Evaluate(tl, p, at("d21 00:00"))
+	}
+}
+
+// One more result of a patient of 500, by what a memo has kept.
+func BenchmarkMemo500(b *testing.B) {
+	for _, analyte := range []string{timeline.Temperature, timeline.Platelets, timeline.Neutrophils} {
+		b.Run(analyte, func(b *testing.B) {
+			tl := timeline.New()
+			c := stayOf500()
+			for i := range 20 {
+				c.obs(fmt.Sprintf("plt-%d", i), timeline.Platelets, "90", fmt.Sprintf("d%d 05:30", i))
+			}
+			for _, f := range c.facts {
+				tl.Apply(f)
+			}
+			p := trial(b)
+			var m rules.Memo
+			corrected := c.obs("again", analyte, "38.5", "d19 12:00")
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				f := *corrected
+				f.Version = timeline.Version{ID: fmt.Sprint(i), Digest: fmt.Sprint(i)}
+				tl.Forget(f.Ref)
+				tl.Apply(&f)
+				m.Evaluate(tl, p, at("d21 00:00"))
+			}
+		})
 	}
 }

@@ -20,8 +20,9 @@ import (
 // Source: CTCAE 4.03, 5.0 and 6.0, Investigations, Neutrophil count decreased.
 func neutrophils(c *Case, t *protocol.Term) []graded {
 	l := t.Criterion.Of(timeline.Neutrophils)
-	var gs []graded
-	for _, n := range c.counts(false) {
+	counts := c.counts(false)
+	gs := make([]graded, 0, len(counts))
+	for _, n := range counts {
 		if n.bound {
 			continue
 		}
@@ -31,7 +32,7 @@ func neutrophils(c *Case, t *protocol.Term) []graded {
 			limits.Result = &timeline.Result{Analyte: timeline.Neutrophils} // the limits of its parts are not the limits of the count
 		}
 		in.LLN, in.ULN = c.normal(limits)
-		gs = append(gs, graded{at: n.at, grade: l.Grade(&in), limits: l, points: slices.Clip(n.from), text: n.from[0].Value.String(), value: in.Value, in: c.keep(&in)})
+		gs = append(gs, graded{at: n.at, grade: l.Grade(&in), limits: l, points: slices.Clip(n.from), value: in.Value, in: c.keep(&in)})
 	}
 	return gs
 }

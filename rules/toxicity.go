@@ -21,7 +21,7 @@ type graded struct {
 	limits *ctcae.Limits    // by which it was graded
 	points []timeline.Point // the results, those that gave the grade first
 	doses  []*timeline.Fact // administrations that the grade rests on
-	text   string           // the value, as it was sent or how it was derived
+	text   string           // how the value was derived, "" for the first result as it was sent: see [graded.said]
 	value  ctcae.Bounds     // in the canonical unit, to tell the worse of two; the zero value cannot be told
 	review bool             // beyond what the results themselves ask for
 	in     *ctcae.Input     // what it was graded by, kept for [Explain] only
@@ -36,6 +36,14 @@ func (g *graded) received() time.Time {
 		t = later(t, f.KnownAt())
 	}
 	return t
+}
+
+// said is the value, as it was sent or how it was derived.
+func (g *graded) said() string {
+	if g.text == "" && len(g.points) > 0 {
+		return g.points[0].Value.String()
+	}
+	return g.text
 }
 
 func (g *graded) needsReview() bool { return g.review || slices.ContainsFunc(g.points, review) }
@@ -138,9 +146,11 @@ func results(c *Case, t *protocol.Term) []graded {
 	var gs []graded
 	for i := range t.Criterion.Limits {
 		l := &t.Criterion.Limits[i]
-		for _, p := range c.results(l.Analyte, false) {
+		ps := c.results(l.Analyte, false)
+		gs = slices.Grow(gs, len(ps))
+		for j, p := range ps {
 			in := c.input(t, l, p)
-			gs = append(gs, graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String(), value: in.Value, in: c.keep(&in)})
+			gs = append(gs, graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: ps[j : j+1 : j+1], value: in.Value, in: c.keep(&in)})
 		}
 	}
 	return worstByInstant(gs)
@@ -416,7 +426,7 @@ func (c *Case) close(t *protocol.Term, e *episode, end time.Time) {
 	if e.certain {
 		what = f.Term + " " + gradeText(&f)
 	}
-	worst := e.worst.text
+	worst := e.worst.said()
 	if l := e.worst.limits; l != nil && e.worst.grade.Step != nil {
 		// What the value was compared with, where that is not a number of the criterion but the patient's or the laboratory's.
 		if text := e.worst.grade.Step.Text; strings.Contains(text, "LN") || strings.Contains(text, "baseline") {

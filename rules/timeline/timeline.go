@@ -82,9 +82,11 @@ func (t *Timeline) Apply(f *Fact) bool {
 // Forget takes every version of a resource away, as if none had come.
 func (t *Timeline) Forget(ref Ref) {
 	if r := t.resources[ref]; r != nil {
-		f, _ := r.Current()
+		f, doubtful := r.Current()
+		if doubtful || inDoubt(f) {
+			t.doubts++
+		}
 		t.remove(f)
-		t.doubts++
 		t.receipts++
 		t.heard = nil
 		delete(t.resources, ref)
