@@ -29,6 +29,8 @@ type resource struct {
 	Performed    *period      `json:"performedPeriod,omitempty"`
 	Period       *period      `json:"period,omitempty"`
 	Value        *quantity    `json:"valueQuantity,omitempty"`
+	Category     *concept     `json:"valueCodeableConcept,omitempty"`
+	Deceased     string       `json:"deceasedDateTime,omitempty"`
 	Flag         []concept    `json:"interpretation,omitempty"`
 	Range        []limits     `json:"referenceRange,omitempty"`
 	Components   []component  `json:"component,omitempty"`

@@ -8,9 +8,12 @@ import (
 
 // il2 is the course of aldesleukin.
 func (p *patient) il2() {
-	if p.highDose {
+	switch {
+	case p.script != nil:
+		p.scriptedIL2()
+	case p.highDose:
 		p.everyEightHours()
-	} else {
+	default:
 		p.everyDay()
 	}
 }
@@ -49,11 +52,16 @@ func (p *patient) everyEightHours() {
 		due = at.Add(8 * time.Hour)
 	}
 	if doses < 15 {
-		r := p.aldesleukin("stopped", due)
-		r.Dosage = nil
-		r.StatusReason = []concept{*code(snomed, "373147003", "Contraindicated")}
-		p.send(r, due, 0)
+		p.stopIL2(due)
 	}
+}
+
+// stopIL2 says that no more doses are given.
+func (p *patient) stopIL2(due time.Time) {
+	r := p.aldesleukin("stopped", due)
+	r.Dosage = nil
+	r.StatusReason = []concept{*code(snomed, "373147003", "Contraindicated")}
+	p.send(r, due, 0)
 }
 
 // everyDay gives a low dose for fourteen days.
@@ -64,15 +72,20 @@ func (p *patient) everyDay() {
 		case n < 4 && day > 1: // forgotten
 			continue
 		case n < 7:
-			r := p.aldesleukin("not-done", p.at(day, 9, 0))
-			r.Dosage = nil
-			r.StatusReason = []concept{*code(snomed, "182895007", "Drug declined by patient")}
-			p.send(r, at, 0)
+			p.declined(p.at(day, 9, 0), at)
 			continue
 		}
 		p.send(p.aldesleukin("completed", at), at, 0)
 		p.given = append(p.given, at)
 	}
+}
+
+// declined sends the record of a dose that the patient did not want.
+func (p *patient) declined(due, at time.Time) {
+	r := p.aldesleukin("not-done", due)
+	r.Dosage = nil
+	r.StatusReason = []concept{*code(snomed, "182895007", "Drug declined by patient")}
+	p.send(r, at, 0)
 }
 
 // held sends the record of a dose that was not given, with the creatinine that supports it or without any.

@@ -202,7 +202,7 @@ func (p *patient) cells(c *cells, d *draw) {
 	}
 	switch {
 	case day > 10:
-		c.hemoglobin += 0.09
+		c.hemoglobin = min(c.hemoglobin+0.09, max(c.hemoglobin, p.hemoglobin))
 	case day > -7:
 		c.hemoglobin -= 0.24
 	}

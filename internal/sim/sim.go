@@ -29,6 +29,8 @@ type Config struct {
 	Day0 time.Time
 	// Clean leaves out the mess: no late, corrected, repeated, misdirected, voided or broken message.
 	Clean bool
+	// Script, if not nil, says how each patient fares, and the seed and the number of patients. Such a cohort is clean.
+	Script *Script
 }
 
 // Event is one message of the feed.
@@ -41,7 +43,11 @@ type Event struct {
 
 // Cohort returns the feed of a cohort in the order of receipt.
 func Cohort(cfg Config) []Event {
-	cfg.PatientsPerArm = cmp.Or(cfg.PatientsPerArm, 7)
+	patients := 2 * cmp.Or(cfg.PatientsPerArm, 7)
+	if cfg.Script != nil {
+		cfg.Seed, cfg.Clean, patients = cfg.Script.Seed, true, len(cfg.Script.Patients)
+	}
+	cfg.PatientsPerArm = patients / 2
 	if cfg.Day0.IsZero() {
 		zone, err := time.LoadLocation("America/Chicago")
 		if err != nil {
@@ -50,7 +56,7 @@ func Cohort(cfg Config) []Event {
 		cfg.Day0 = time.Date(2026, 2, 16, 0, 0, 0, 0, zone)
 	}
 	c := &cohort{Rand: rand.New(rand.NewPCG(cfg.Seed, 0x7472_6961_6c)), cfg: cfg}
-	for i := range 2 * cfg.PatientsPerArm {
+	for i := range patients {
 		c.patient(i)
 	}
 	if !cfg.Clean {
@@ -85,6 +91,8 @@ type patient struct {
 	lab   laboratory
 	draws []draw    // of the mornings
 	temps []reading // of the ward
+
+	script *PatientScript // nil where chance says how the patient fares
 }
 
 type span struct{ from, to time.Time }
@@ -103,6 +111,9 @@ func (c *cohort) patient(i int) {
 			p.fevers = append(p.fevers, span{from, from.Add(time.Duration(4+c.IntN(20)) * time.Hour)})
 		}
 	}
+	if c.cfg.Script != nil {
+		p.follow(&c.cfg.Script.Patients[i])
+	}
 	p.enrol()
 	p.treatment()
 	p.counts()
@@ -110,6 +121,9 @@ func (c *cohort) patient(i int) {
 	p.vitals()
 	p.bloods()
 	p.bedside()
+	if p.script != nil {
+		p.afterwards()
+	}
 }
 
 // at is a time of day on a study day, by the clocks of the site.
@@ -158,18 +172,26 @@ func what(r resource) string {
 }
 
 func (p *patient) enrol() {
+	p.send(p.enrolment(), p.at(-10, 9, p.IntN(50)), time.Minute)
+	p.send(p.admission(), p.at(-7, 7, 30), time.Minute)
+}
+
+func (p *patient) enrolment() resource {
 	arm := "Arm-2"
 	if p.highDose {
 		arm = "Arm-1"
 	}
-	p.send(resource{
+	return resource{
 		ResourceType: "ResearchSubject", ID: "rs-" + p.subject, Identifier: []identifier{{"urn:til-il2:subject", p.subject}}, Status: "on-study",
 		Study: &reference{"ResearchStudy/til-il2"}, Individual: &reference{p.ref}, AssignedArm: arm, Period: &period{Start: p.at(-10, 0, 0).Format(time.DateOnly)},
-	}, p.at(-10, 9, p.IntN(50)), time.Minute)
-	p.send(resource{
+	}
+}
+
+func (p *patient) admission() resource {
+	return resource{
 		ResourceType: "Encounter", ID: "enc-" + p.subject, Status: "in-progress", Class: &coding{"http://terminology.hl7.org/CodeSystem/v3-ActCode", "IMP", ""},
 		Subject: &reference{p.ref}, Period: &period{Start: stamp(p.at(-7, 7, 30))},
-	}, p.at(-7, 7, 30), time.Minute)
+	}
 }
 
 func (p *patient) drug(name, rx, status string, at time.Time, dose quantity, route *concept) resource {
@@ -197,6 +219,10 @@ func (p *patient) treatment() {
 		ResourceType: "Procedure", Status: "completed", Code: &concept{Text: "Tumor infiltrating lymphocytes infusion"}, Subject: &reference{p.ref},
 		Performed: &period{stamp(start), stamp(start.Add(35 * time.Minute))},
 	}, start.Add(35*time.Minute), 0)
+	if p.script != nil {
+		p.pembrolizumab(mg(200))
+		return
+	}
 	at := p.at(21, 11, p.IntN(60))
 	p.send(p.drug("pembrolizumab", "1547545", "completed", at, mg(200), intravenous()), at, 0)
 }
@@ -215,13 +241,23 @@ func (p *patient) neutrophils(day float64) float64 {
 	return v * (0.85 + 0.3*p.Float64())
 }
 
+// mornings are the days on which blood is drawn.
+func (p *patient) mornings() (days []int) {
+	for day := -8; day <= 22; day++ {
+		if day <= 14 || day%3 == 0 {
+			days = append(days, day)
+		}
+	}
+	if p.script != nil {
+		days = p.script.mornings()
+	}
+	return days
+}
+
 // counts are the neutrophils and the creatinine of every morning.
 func (p *patient) counts() {
 	mixedUp := p.IntN(5) // some laboratories mix up a specimen on the first days
-	for day := -8; day <= 22; day++ {
-		if day > 14 && day%3 != 0 {
-			continue
-		}
+	for _, day := range p.mornings() {
 		at := p.at(day, 5, 30+p.IntN(60))
 		v := p.neutrophils(float64(day))
 		p.draws = append(p.draws, draw{day: day, at: at, neutrophils: v})
@@ -305,6 +341,9 @@ func (p *patient) creatinine(day int, at time.Time) {
 func (p *patient) vitals() {
 	misdirected := p.IntN(4)
 	for at := p.at(-2, 8, 0); at.Before(p.at(14, 0, 0)); at = at.Add(4 * time.Hour) {
+		if p.script != nil && p.atHome(at) {
+			continue
+		}
 		t := at.Add(time.Duration(p.IntN(25)) * time.Minute)
 		celsius := 36.5 + 0.7*p.Float64()
 		for _, f := range p.fevers {
