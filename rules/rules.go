@@ -277,6 +277,10 @@ func newCase(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) *Case {
 	c.Arm = p.ArmOf(c.Enrolment.AssignedArm)
 	if s := c.Enrolment.Status; s == "off-study" || s == "withdrawn" {
 		c.OffStudy = cmp.Or(c.Enrolment.EndsAt, c.enrolled.Version.LastUpdated, c.enrolled.ReceivedAt)
+		if c.OffStudy.After(now) { // an end that is still to come is an intention
+			c.wake(c.OffStudy)
+			c.OffStudy = time.Time{}
+		}
 	}
 	c.findDay0()
 	c.findTreatment()

@@ -188,11 +188,14 @@ type Result struct {
 
 // At says what is true at an instant. Lines received after it are ignored. The answer does not depend on the order or repetition of lines, but for
 // the places of refused ones.
-func (e *Evaluator) At(now time.Time) Result {
-	a := e.AnswerAt(now)
+func (e *Evaluator) At(now time.Time) Result { return e.CutAt(now, now) }
+
+// CutAt is what was true at an instant, as far as it was known at another: what happened after the cut-off is left out, and what had not been received by then.
+func (e *Evaluator) CutAt(cutoff, received time.Time) Result {
+	a := e.answer(cutoff, received)
 	r := Result{Findings: a.Findings, Refused: a.refused}
 	for i, proto := range e.protocols {
-		r.Panels = append(r.Panels, aggregate.Panels(proto, a.Summaries[i], a.Feed, now)...)
+		r.Panels = append(r.Panels, aggregate.Panels(proto, a.Summaries[i], a.Feed, cutoff)...)
 	}
 	return r
 }
@@ -207,14 +210,16 @@ type Answer struct {
 }
 
 // AnswerAt is [Evaluator.At] without the panels, which follow from the rest and cost more than it.
-func (e *Evaluator) AnswerAt(now time.Time) Answer {
+func (e *Evaluator) AnswerAt(now time.Time) Answer { return e.answer(now, now) }
+
+func (e *Evaluator) answer(now, received time.Time) Answer {
 	sites := map[string]*site.Site{}
 	versions := map[string]map[uint64]bool{} // by site: hashes, a tenth of what the names of the versions take
 	seed := maphash.MakeSeed()
 	last := map[string]time.Time{}
 	for i := range e.items {
 		f := e.items[i].fact
-		if f.ReceivedAt.After(now) {
+		if f.ReceivedAt.After(received) {
 			continue
 		}
 		s := sites[f.Site]
@@ -257,7 +262,7 @@ func (e *Evaluator) AnswerAt(now time.Time) Answer {
 	slices.SortStableFunc(r.Findings, func(a, b rules.Finding) int { return a.Compare(&b) })
 	refusedOnce := map[string]map[[8]byte]bool{}
 	for _, ref := range e.refused {
-		if ref.receivedAt.After(now) {
+		if ref.receivedAt.After(received) {
 			continue
 		}
 		r.refused = append(r.refused, ref)
