@@ -62,6 +62,9 @@ func (c *Case) outcomes(s *Summary) {
 		}
 		if !start.IsZero() {
 			s.PFS, s.OS = c.survival(start)
+			if day, ok := responded(r, as); ok { // a response lasts for as long as the patient is without progression and alive
+				s.DOR = &Followed{max(0, s.PFS.Days-day-c.daysSince(start, c.firstGiven(r.From))), s.PFS.Event}
+			}
 		}
 	}
 }
@@ -134,6 +137,16 @@ func bestResponse(r *protocol.Response, as []assessment) timeline.Category {
 		}
 	}
 	return best.category
+}
+
+// responded is the day of the first response that counts as one, ok false where there is none.
+func responded(r *protocol.Response, as []assessment) (day int, ok bool) {
+	for i, a := range as {
+		if a.better(assessment{category: timeline.SD}) && confirmed(r, as[i:]) {
+			return a.day, true
+		}
+	}
+	return 0, false
 }
 
 // confirmed reports whether the response at the head of a list is seen again in time, with nothing worse between but assessments that could not be

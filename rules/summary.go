@@ -29,6 +29,7 @@ type Summary struct {
 	Unconfirmed bool              `json:"unconfirmed,omitempty"`
 	PFS         *Followed         `json:"pfs,omitempty"` // nil before the start of survival
 	OS          *Followed         `json:"os,omitempty"`
+	DOR         *Followed         `json:"dor,omitempty"` // from the first response that counts; nil without one
 	Stay        *Stay             `json:"stay,omitempty"` // nil where no stay counts
 	Markers     []MarkerValue     `json:"markers,omitempty"`
 }
@@ -37,7 +38,7 @@ type Summary struct {
 func (s *Summary) Equal(o *Summary) bool {
 	return s.Enrolled == o.Enrolled && s.Site == o.Site && s.Arm == o.Arm && s.ActualAs == o.ActualAs && s.Treated == o.Treated && s.OffStudy == o.OffStudy && s.Evaluable == o.Evaluable &&
 		s.Best == o.Best && s.Assessed == o.Assessed && s.Unconfirmed == o.Unconfirmed &&
-		same(s.PFS, o.PFS) && same(s.OS, o.OS) && same(s.Stay, o.Stay) && slices.Equal(s.Markers, o.Markers) &&
+		same(s.PFS, o.PFS) && same(s.OS, o.OS) && same(s.DOR, o.DOR) && same(s.Stay, o.Stay) && slices.Equal(s.Markers, o.Markers) &&
 		slices.Equal(s.Toxicity, o.Toxicity) && slices.Equal(s.Events, o.Events) && slices.Equal(s.Started, o.Started) &&
 		slices.EqualFunc(s.Exposure, o.Exposure, Exposure.Equal)
 }

@@ -68,7 +68,7 @@ Try it:  trialwatch demo`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newDemo(), newServe(), newIngest(), newEvaluate(), newExplain(), newGrade(), newAlerts(), newAggregates(), newDeadLetters(), newProtocol(), newSchema())
+	root.AddCommand(newDemo(), newServe(), newIngest(), newEvaluate(), newReport(), newExplain(), newGrade(), newAlerts(), newAggregates(), newDeadLetters(), newProtocol(), newSchema())
 	for _, c := range root.Commands() {
 		wrapArgs(c)
 	}

@@ -27,7 +27,7 @@ func (f *feedFlags) add(c *cobra.Command) {
 // read reads the named files, or standard input if none is named, and says as of when they are evaluated.
 func (f *feedFlags) read(c *cobra.Command, names []string) (e *offline.Evaluator, now time.Time, err error) {
 	go batchMemory.bound(c.Context())
-	if now, err = parseAsOf(f.asOf); err != nil {
+	if now, err = parseTime("--as-of", f.asOf); err != nil {
 		return nil, now, err
 	}
 	ps, err := loadProtocols(c.ErrOrStderr(), f.protocols)
@@ -66,15 +66,15 @@ func readFeed(c *cobra.Command, ps []*protocol.Protocol, sites []*sitefile.Site,
 	return e, nil
 }
 
-// parseAsOf reads --as-of; the zero time says that it was not given.
-func parseAsOf(asOf string) (now time.Time, err error) {
-	if asOf == "" {
-		return now, nil
+// parseTime reads a flag with a time; the zero time says that it was not given.
+func parseTime(flag, value string) (t time.Time, err error) {
+	if value == "" {
+		return t, nil
 	}
-	if now, err = time.Parse(time.RFC3339, asOf); err != nil {
-		return now, usageError{fmt.Errorf("--as-of %q: want a time such as 2026-02-19T14:15:00-06:00", asOf)}
+	if t, err = time.Parse(time.RFC3339, value); err != nil {
+		return t, usageError{fmt.Errorf("%s %q: want a time such as 2026-02-19T14:15:00-06:00", flag, value)}
 	}
-	return now, nil
+	return t, nil
 }
 
 func readInto(c *cobra.Command, e *offline.Evaluator, name string) error {

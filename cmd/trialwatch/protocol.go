@@ -166,7 +166,7 @@ Exit status 0 says that the protocols are the same, 1 that they differ (or that 
 			d := review.Differ(ps[0], ps[1])
 			if len(events) > 0 {
 				go batchMemory.bound(c.Context())
-				now, err := parseAsOf(asOf)
+				now, err := parseTime("--as-of", asOf)
 				if err != nil {
 					return err
 				}

@@ -176,6 +176,9 @@ func digest(data []byte) (d [8]byte) {
 	return d
 }
 
+// Protocols are those by which it evaluates.
+func (e *Evaluator) Protocols() []*protocol.Protocol { return e.protocols }
+
 // Latest is the latest receipt read, the zero time if there is none: the default now.
 func (e *Evaluator) Latest() time.Time { return e.latest }
 
@@ -184,6 +187,8 @@ type Result struct {
 	Findings []rules.Finding
 	Panels   []aggregate.Panel
 	Refused  []Refused
+
+	Summaries [][]rules.Summary // what the panels were made of, by protocol
 }
 
 // At says what is true at an instant. Lines received after it are ignored. The answer does not depend on the order or repetition of lines, but for
@@ -193,7 +198,7 @@ func (e *Evaluator) At(now time.Time) Result { return e.CutAt(now, now) }
 // CutAt is what was true at an instant, as far as it was known at another: what happened after the cut-off is left out, and what had not been received by then.
 func (e *Evaluator) CutAt(cutoff, received time.Time) Result {
 	a := e.answer(cutoff, received)
-	r := Result{Findings: a.Findings, Refused: a.refused}
+	r := Result{Findings: a.Findings, Refused: a.refused, Summaries: a.Summaries}
 	for i, proto := range e.protocols {
 		r.Panels = append(r.Panels, aggregate.Panels(proto, a.Summaries[i], a.Feed, cutoff)...)
 	}

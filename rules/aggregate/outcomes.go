@@ -40,6 +40,7 @@ type SurvivalEntry struct {
 	Arm string        `json:"arm,omitempty"`
 	PFS SurvivalCurve `json:"pfs"`
 	OS  SurvivalCurve `json:"os"`
+	DOR SurvivalCurve `json:"dor"` // duration of response, of those who had one, from the first that counts; arms are not compared by it
 }
 
 // SurvivalCurve is a Kaplan-Meier estimate in months. A limit that is not reached is null, shown as NA.
@@ -178,8 +179,10 @@ func pfs(s *rules.Summary) *rules.Followed { return s.PFS }
 
 func os(s *rules.Summary) *rules.Followed { return s.OS }
 
+func dor(s *rules.Summary) *rules.Followed { return s.DOR }
+
 func (c *cohort) survival() Panel {
-	out := c.panel(Survival, func(g group) any { return SurvivalEntry{g.arm, c.curve(g, pfs), c.curve(g, os)} })
+	out := c.panel(Survival, func(g group) any { return SurvivalEntry{g.arm, c.curve(g, pfs), c.curve(g, os), c.curve(g, dor)} })
 	if len(c.assigned) < 2 {
 		return out
 	}
