@@ -32,6 +32,7 @@ type demoFlags struct {
 	seed   uint64
 	speed  float64
 	listen string
+	cohort string
 }
 
 const (
@@ -41,12 +42,16 @@ const (
 	// demoLead is how far, in real time, the feed runs ahead of the system's clock. In fast motion the few milliseconds on the way would otherwise
 	// be hours of silence.
 	demoLead = 300 * time.Millisecond
+
+	// The published cohort takes six and a half years, which go by in a minute: weeks pass while a message is on its way, so that the feed must be further ahead.
+	publishedFor  = time.Minute
+	publishedLead = 3 * time.Second
 )
 
 func newDemo() *cobra.Command {
 	var f demoFlags
 	c := &cobra.Command{
-		Use:   "demo [--for 60s] [--seed N] [--speed X] [--listen ADDR]",
+		Use:   "demo [--cohort default|published] [--for 60s] [--seed N] [--speed X] [--listen ADDR]",
 		Short: "Watch a simulated trial: everything real but the patients",
 		Long: `demo runs the whole system with a broker of its own in a temporary folder, and sends it a simulated cohort as FHIR
 JSON, in fast motion: late, corrected, repeated, misdirected and broken messages too. The page, whose address is
@@ -54,27 +59,33 @@ printed, shows the aggregates by arm. Nothing is left behind.
 
 Here scroll by the alerts that a coordinator would want to see: what is opened, gets worse or is taken back, and what
 ends that was urgent or prompt. The others (toxicity that the protocol expects, grade 1, the end of what was routine,
-news in the evidence alone) are counted at midnight; "trialwatch alerts watch" tells all of them.`,
+news in the evidence alone) are counted at midnight; "trialwatch alerts watch" tells all of them.
+
+--cohort published plays fourteen other synthetic patients over six and a half years, in a minute. They were made so that
+their facts agree with the abstract after which the shipped trial is modelled: the page, and the terminal at the end, show
+its figures beside what the system found. None of them is a patient of that trial.`,
 		Example: `  trialwatch demo
-  trialwatch demo --for 60s --seed 7`,
+  trialwatch demo --for 60s --seed 7
+  trialwatch demo --cohort published`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case f.lasts < 0:
 				return usageError{errors.New("--for: want a positive time such as 60s")}
+			case f.cohort != "default" && f.cohort != "published":
+				return usageError{fmt.Errorf("--cohort %q: want default or published", f.cohort)}
+			case f.cohort == "published" && c.Flags().Changed("seed"):
+				return usageError{errors.New("--seed: the published cohort has its own")}
 			case f.speed < 0 || c.Flags().Changed("speed") && f.speed == 0:
 				return usageError{errors.New("--speed: want a positive number")}
-			case f.speed == 0 && f.lasts > 0:
-				f.speed = demoSpan.Seconds() / f.lasts.Seconds()
-			case f.speed == 0:
-				f.speed = demoSpeed
 			}
 			return runDemo(c, f, c.Flags().Changed("listen"))
 		},
 	}
 	c.Flags().DurationVar(&f.lasts, "for", 0, "end after this time (default: run until interrupted)")
 	c.Flags().Uint64Var(&f.seed, "seed", 1, "another seed is another cohort")
-	c.Flags().Float64Var(&f.speed, "speed", 0, "how many times faster than life (default: 14400; with --for, what shows sixteen days)")
+	c.Flags().StringVar(&f.cohort, "cohort", "default", "default, or published: synthetic patients whose figures are those of the paper")
+	c.Flags().Float64Var(&f.speed, "speed", 0, "how many times faster than life (default: 14400, for the published cohort a minute in all; with --for, what shows sixteen days, or all of it)")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "address of the page; where it is taken, another port is")
 	return c
 }
@@ -93,29 +104,31 @@ func runDemo(c *cobra.Command, f demoFlags, listenFixed bool) error {
 	defer os.RemoveAll(dir)
 
 	proto := ps[0]
-	day0 := time.Date(2026, 2, 16, 0, 0, 0, 0, proto.Zone)
-	cohort := sim.Cohort(sim.Config{Seed: f.seed, Day0: day0})
-	origin := day0.Add(-6 * time.Hour) // what came before is sent at once
+	play, err := f.show(proto)
+	if err != nil {
+		return err
+	}
 
 	o := app.DefaultOptions()
 	o.DataDir, o.Protocols, o.Unsynced, o.Demo, o.TrustReceivedAt = dir, ps, true, true, true
 	o.Listen = f.listen
 	o.Logger = zerolog.New(zerolog.ConsoleWriter{Out: c.ErrOrStderr(), TimeFormat: time.TimeOnly}).Level(zerolog.ErrorLevel)
-	clock := consumers.NewClock(origin, f.speed) // of the feed
-	o.Clock = consumers.NewClock(origin.Add(-time.Duration(f.speed*float64(demoLead))), f.speed)
+	clock := consumers.NewClock(play.origin, play.speed) // of the feed
+	o.Clock = consumers.NewClock(play.origin.Add(-play.lead()), play.speed)
+	o.Beside = play.beside
 	a, err := startDemo(ctx, o, listenFixed)
 	if err != nil {
 		return err
 	}
-	screen := &screen{w: c.OutOrStdout(), colour: terminal(c.OutOrStdout()) && os.Getenv("NO_COLOR") == "", zone: proto.Zone, panels: map[string][]byte{}, open: map[string]alert.Event{}}
+	screen := &screen{w: c.OutOrStdout(), colour: terminal(c.OutOrStdout()) && os.Getenv("NO_COLOR") == "", zone: proto.Zone, panels: map[string][]byte{}, open: map[string]alert.Event{}, show: play}
 	screen.say(`%s
 %s
-  %d patients in two arms, simulated · seed %d · one second is %s of the trial
+  %s · one second is %s of the trial
   page    %s   (aggregates by arm, latest alerts, live)
   broker  %s   (embedded; nothing is left behind)
   Below: alerts that want a look, what is odd in the feed, and the arms at midnight (FN: patients with febrile neutropenia).
 
-`, screen.paint(bold, "trialwatch demo"), proto.Title, patientsOf(cohort), f.seed, time.Duration(f.speed*float64(time.Second)).Round(time.Minute), screen.paint(bold, "http://"+a.Addr()), a.Access().URL)
+`, screen.paint(bold, "trialwatch demo"), proto.Title, play.what, shortly(time.Duration(play.speed*float64(time.Second))), screen.paint(bold, "http://"+a.Addr()), a.Access().URL)
 
 	run, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -125,9 +138,9 @@ func runDemo(c *cobra.Command, f demoFlags, listenFixed bool) error {
 	wg.Go(func() {
 		_ = consumers.Follow(run, a.JetStream(), o.Logger, wire.StreamAggregates, "aggregates.>", screen.panel)
 	})
-	sent, err := play(run, a.JetStream(), clock, cohort, screen)
-	if err == nil && sent == len(cohort) && ctx.Err() == nil {
-		screen.say("The cohort has come to its end. The page stays until you press Ctrl-C.\n")
+	sent, err := screen.play(run, a.JetStream(), clock)
+	if err == nil && sent == len(play.cohort) && ctx.Err() == nil {
+		screen.finished(ctx, o.Clock)
 	}
 	if err == nil {
 		err = a.Wait(ctx)
@@ -170,42 +183,6 @@ func patientsOf(cohort []sim.Event) int {
 	return n
 }
 
-// play publishes events when the clock reaches their receipt, until ctx ends, and returns how many it has sent.
-func play(ctx context.Context, js jetstream.JetStream, clock consumers.Clock, cohort []sim.Event, screen *screen) (sent int, err error) {
-	day := ""
-	for sent < len(cohort) {
-		now := clock.Now()
-		if d := now.In(screen.zone).Format("Mon 2 Jan"); d != day {
-			if day = d; sent > 0 {
-				screen.day(day)
-			}
-		}
-		var batch []*nats.Msg
-		for ; sent < len(cohort) && !cohort[sent].At.After(now); sent++ {
-			e := cohort[sent]
-			m := &nats.Msg{Subject: wire.FHIR(feed.DefaultSite, e.Type), Data: e.Data, Header: nats.Header{}}
-			m.Header.Set(wire.HeaderReceivedAt, e.At.Format(time.RFC3339Nano))
-			batch = append(batch, m)
-			if e.Note != "" && day != "" {
-				screen.note(e)
-			}
-			cohort[sent].Data = nil // sent: let it go
-		}
-		if err := consumers.PublishAll(ctx, js, batch); err != nil && ctx.Err() == nil {
-			return sent, fmt.Errorf("publish: %w", err)
-		}
-		if sent == len(cohort) {
-			return sent, nil
-		}
-		select {
-		case <-ctx.Done():
-			return sent, nil
-		case <-time.After(max(clock.Until(cohort[sent].At), demoTick)):
-		}
-	}
-	return sent, nil
-}
-
 // screen is the terminal of a demo.
 type screen struct {
 	w      io.Writer
@@ -213,6 +190,7 @@ type screen struct {
 	zone   *time.Location
 
 	mu     sync.Mutex
+	show   *show
 	panels map[string][]byte
 	open   map[string]alert.Event
 	told   int
@@ -267,7 +245,7 @@ func (s *screen) alert(data []byte) error {
 	if e.Transition == alert.Retracted {
 		what = "taken back: " + e.Message
 	}
-	fmt.Fprintf(s.w, "%s  %s  %s  %-5s  %s\n", e.At.In(s.zone).Format("02 Jan 15:04"), s.paint(style, fmt.Sprintf("%-9s %-7s", e.Transition, e.Urgency)),
+	fmt.Fprintf(s.w, "%s  %s  %s  %-5s  %s\n", e.At.In(s.zone).Format(s.show.stamp), s.paint(style, fmt.Sprintf("%-9s %-7s", e.Transition, e.Urgency)),
 		e.Subject, e.Arm, what)
 	return nil
 }
@@ -292,9 +270,45 @@ func worthALine(e, before *alert.Event) bool {
 	return true
 }
 
+// play publishes events when the clock reaches their receipt, until ctx ends, and returns how many it has sent.
+func (s *screen) play(ctx context.Context, js jetstream.JetStream, clock consumers.Clock) (sent int, err error) {
+	cohort, day := s.show.cohort, ""
+	for sent < len(cohort) {
+		now := clock.Now()
+		if d := now.In(s.zone).Format(s.show.period); d != day {
+			if day = d; sent > 0 {
+				s.day(day)
+			}
+		}
+		var batch []*nats.Msg
+		for ; sent < len(cohort) && !cohort[sent].At.After(now); sent++ {
+			e := cohort[sent]
+			m := &nats.Msg{Subject: wire.FHIR(feed.DefaultSite, e.Type), Data: e.Data, Header: nats.Header{}}
+			m.Header.Set(wire.HeaderReceivedAt, e.At.Format(time.RFC3339Nano))
+			batch = append(batch, m)
+			if e.Note != "" && day != "" {
+				s.note(e)
+			}
+			cohort[sent].Data = nil // sent: let it go
+		}
+		if err := consumers.PublishAll(ctx, js, batch); err != nil && ctx.Err() == nil {
+			return sent, fmt.Errorf("publish: %w", err)
+		}
+		if sent == len(cohort) {
+			return sent, nil
+		}
+		select {
+		case <-ctx.Done():
+			return sent, nil
+		case <-time.After(max(clock.Until(cohort[sent].At), demoTick)):
+		}
+	}
+	return sent, nil
+}
+
 // note prints what is odd about a message that is being sent.
 func (s *screen) note(e sim.Event) {
-	s.say("%s\n", s.paint(dim, fmt.Sprintf("%s  feed: %s", e.At.In(s.zone).Format("02 Jan 15:04"), e.Note)))
+	s.say("%s\n", s.paint(dim, fmt.Sprintf("%s  feed: %s", e.At.In(s.zone).Format(s.show.stamp), e.Note)))
 }
 
 func (s *screen) panel(data []byte) error {

@@ -255,7 +255,7 @@ func studies(protocols []*protocol.Protocol) []web.Study {
 func (a *App) startWeb(ctx context.Context, registry *prometheus.Registry) error {
 	o := &a.opts
 	hub := web.NewHub(web.Options{
-		Logger: o.Logger.With().Str("stage", StageWeb).Logger(), Title: "trialwatch", Studies: studies(o.Protocols), Zone: o.Protocols[0].Zone, Demo: o.Demo,
+		Logger: o.Logger.With().Str("stage", StageWeb).Logger(), Title: "trialwatch", Studies: studies(o.Protocols), Zone: o.Protocols[0].Zone, Demo: o.Demo, Beside: o.Beside,
 	})
 	a.hub = hub
 	a.work(ctx, func(ctx context.Context) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/trialwatch/trialwatch/consumers"
 	"github.com/trialwatch/trialwatch/consumers/wire"
 	"github.com/trialwatch/trialwatch/fhir/sitefile"
+	"github.com/trialwatch/trialwatch/internal/web"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
@@ -50,7 +51,9 @@ type Options struct {
 	// Unsynced lets the embedded broker acknowledge before the disk has it. Only a demo, whose data live in a temporary folder, may.
 	Unsynced bool
 	Demo     bool // the page says that the data are simulated
-	Logger   zerolog.Logger
+	// Beside makes a table of the page that puts the aggregates beside other figures, nil: none.
+	Beside func(panels map[string][]byte) (*web.Beside, error)
+	Logger zerolog.Logger
 	// CaughtUp, if not nil, is called when the watch has read all facts that were there at its start.
 	CaughtUp func()
 	// StopTimeout bounds how long Stop takes.

@@ -25,6 +25,7 @@ type view struct {
 	Latest    []alertRow // newest first
 	Told      int
 	Sites     []siteRow
+	Beside    *Beside
 }
 
 // studyView is the aggregates of one study.
@@ -134,6 +135,7 @@ func (h *Hub) view() (view, <-chan struct{}) {
 		v.Sites = append(v.Sites, r)
 	}
 	v.attention(h)
+	h.beside(&v)
 	for _, e := range slices.Backward(h.latest) {
 		if len(v.Latest) == latestAlerts {
 			break
@@ -141,6 +143,21 @@ func (h *Hub) view() (view, <-chan struct{}) {
 		v.Latest = append(v.Latest, h.row(e, e.At))
 	}
 	return v, h.changed
+}
+
+// beside puts the first study's panels beside other figures, if somebody wants that.
+func (h *Hub) beside(v *view) {
+	if h.opts.Beside == nil || len(h.opts.Studies) == 0 {
+		return
+	}
+	panels := map[string][]byte{}
+	for name, body := range h.panels[h.opts.Studies[0].ID] {
+		panels[name] = body.data
+	}
+	var err error
+	if v.Beside, err = h.opts.Beside(panels); err != nil {
+		h.opts.Logger.Error().Err(err).Msg("figures cannot be compared")
+	}
 }
 
 // studies are the loaded studies in their order, then others that publish.

@@ -33,6 +33,20 @@ type Options struct {
 	Studies []Study        // that are loaded, in the order in which the page shows them
 	Zone    *time.Location // in which times are shown, nil = UTC
 	Demo    bool           // the page says that the data are simulated
+	// Beside, if not nil, makes a table that puts the panels, by name, beside other figures; without one it returns nil.
+	Beside func(panels map[string][]byte) (*Beside, error)
+}
+
+// Beside is a table of figures from elsewhere and those found here.
+type Beside struct {
+	Title, Note string
+	Rows        []BesideRow
+}
+
+// BesideRow is one figure; Arm is "" where it compares arms.
+type BesideRow struct {
+	Figure, Arm, There, Here string
+	Agrees                   bool
 }
 
 // Study is how the page names a study and its arms.

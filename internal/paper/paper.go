@@ -1,6 +1,6 @@
-// Package published compares the aggregates of the synthetic cohort that the demo plays with what was published of the trial after which the shipped one is
-// modelled. The paper's figures are data (paper.yaml); the cohort is data of package sim; no figure stands in code.
-package published
+// Package paper compares the aggregates of the synthetic cohort that the demo plays with what was published of the trial after which the shipped one is
+// modelled. The paper's figures are data (hasanov-2025.yaml); the cohort is data of package sim; no figure stands in code.
+package paper
 
 import (
 	_ "embed"
@@ -14,11 +14,11 @@ import (
 	"github.com/trialwatch/trialwatch/rules/aggregate"
 )
 
-//go:embed paper.yaml
-var paper []byte
+//go:embed hasanov-2025.yaml
+var hasanov []byte
 
-// Paper is what a publication says.
-type Paper struct {
+// Abstract is what a publication says.
+type Abstract struct {
 	Cite    string   `yaml:"cite"`
 	Figures []Figure `yaml:"figures"`
 }
@@ -42,16 +42,16 @@ type Row struct {
 func (r Row) Agrees() bool { return r.Here == r.Paper }
 
 // Read reads the paper's figures.
-func Read() (*Paper, error) {
-	var p Paper
-	if err := yaml.UnmarshalWithOptions(paper, &p, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("paper.yaml: %w", err)
+func Read() (*Abstract, error) {
+	var p Abstract
+	if err := yaml.UnmarshalWithOptions(hasanov, &p, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("hasanov-2025.yaml: %w", err)
 	}
 	return &p, nil
 }
 
 // Compare puts what panels say, by name, beside the paper.
-func (p *Paper) Compare(panels map[string][]byte) ([]Row, error) {
+func (p *Abstract) Compare(panels map[string][]byte) ([]Row, error) {
 	var rows []Row
 	for i := range p.Figures {
 		f := &p.Figures[i]

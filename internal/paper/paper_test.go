@@ -1,4 +1,4 @@
-package published_test
+package paper_test
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 
 	"github.com/trialwatch/trialwatch/internal/offline"
 	"github.com/trialwatch/trialwatch/internal/offline/offlinetest"
-	"github.com/trialwatch/trialwatch/internal/published"
+	"github.com/trialwatch/trialwatch/internal/paper"
 	"github.com/trialwatch/trialwatch/internal/sim"
 )
 
@@ -51,11 +51,11 @@ func TestSyntheticCohortAgreesWithThePaper(t *testing.T) {
 	if len(r.Refused) > 0 {
 		t.Errorf("refused: %+v", r.Refused[0])
 	}
-	paper, err := published.Read()
+	abstract, err := paper.Read()
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := paper.Compare(panels(t, &r))
+	rows, err := abstract.Compare(panels(t, &r))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,11 +73,11 @@ func TestSyntheticCohortAgreesWithThePaper(t *testing.T) {
 
 // Before anything has happened the table says so, and nothing agrees by chance.
 func TestNothingAgreesWithoutPanels(t *testing.T) {
-	paper, err := published.Read()
+	abstract, err := paper.Read()
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := paper.Compare(nil)
+	rows, err := abstract.Compare(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
