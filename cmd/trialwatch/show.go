@@ -43,7 +43,7 @@ func (f *demoFlags) show(p *protocol.Protocol) (*show, error) {
 		}
 		s.cohort = sim.Cohort(sim.Config{Script: script})
 		s.origin = s.cohort[0].At.Add(-time.Hour)
-		s.what = fmt.Sprintf("%d synthetic patients in two arms, made after the figures of a paper; none is a patient of that trial", patientsOf(s.cohort))
+		s.what = fmt.Sprintf("%d synthetic patients in two arms, made after the figures of a paper; none is a patient of that trial", len(script.Patients))
 		s.ahead, s.period, s.stamp = publishedLead, "Jan 2006", "2006-01-02"
 		span = s.cohort[len(s.cohort)-1].At.Sub(s.origin)
 		if s.speed == 0 && f.lasts == 0 {
