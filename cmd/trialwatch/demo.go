@@ -115,7 +115,9 @@ func runDemo(c *cobra.Command, f demoFlags, listenFixed bool) error {
 	o.Logger = zerolog.New(zerolog.ConsoleWriter{Out: c.ErrOrStderr(), TimeFormat: time.TimeOnly}).Level(zerolog.ErrorLevel)
 	clock := consumers.NewClock(play.origin, play.speed) // of the feed
 	o.Clock = consumers.NewClock(play.origin.Add(-play.lead()), play.speed)
-	o.Beside = play.beside
+	if play.paper != nil {
+		o.Clock, o.Beside = o.Clock.StopAt(play.end()), play.beside // the trial is over: nothing more happens, years on
+	}
 	a, err := startDemo(ctx, o, listenFixed)
 	if err != nil {
 		return err

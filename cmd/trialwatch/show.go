@@ -29,6 +29,9 @@ type show struct {
 // lead is how far the feed runs ahead in the time of the trial.
 func (s *show) lead() time.Duration { return time.Duration(s.speed * float64(s.ahead)) }
 
+// end is when the last message is received.
+func (s *show) end() time.Time { return s.cohort[len(s.cohort)-1].At }
+
 // show makes the cohort that was asked for.
 func (f *demoFlags) show(p *protocol.Protocol) (*show, error) {
 	s := &show{speed: f.speed, ahead: demoLead, period: "Mon 2 Jan", stamp: "02 Jan 15:04"}
@@ -45,7 +48,7 @@ func (f *demoFlags) show(p *protocol.Protocol) (*show, error) {
 		s.origin = s.cohort[0].At.Add(-time.Hour)
 		s.what = fmt.Sprintf("%d synthetic patients in two arms, made after the figures of a paper; none is a patient of that trial", len(script.Patients))
 		s.ahead, s.period, s.stamp = publishedLead, "Jan 2006", "2006-01-02"
-		span = s.cohort[len(s.cohort)-1].At.Sub(s.origin)
+		span = s.end().Sub(s.origin)
 		if s.speed == 0 && f.lasts == 0 {
 			s.speed = span.Seconds() / publishedFor.Seconds()
 		}
@@ -72,11 +75,8 @@ func shortly(d time.Duration) string {
 	return d.Round(time.Minute).String()
 }
 
-// beside is the table of the page: the paper's figures, and what the aggregates say. nil where there is no paper.
+// beside is the table of the page: the paper's figures, and what the aggregates say.
 func (s *show) beside(panels map[string][]byte) (*web.Beside, error) {
-	if s.paper == nil {
-		return nil, nil
-	}
 	rows, err := s.paper.Compare(panels)
 	if err != nil {
 		return nil, err
@@ -93,26 +93,26 @@ func (s *show) beside(panels map[string][]byte) (*web.Beside, error) {
 
 // finished waits until the system's clock has reached the end of the feed, and says so.
 func (s *screen) finished(ctx context.Context, clock consumers.Clock) {
-	end := s.show.cohort[len(s.show.cohort)-1].At
 	select {
 	case <-ctx.Done():
 		return
-	case <-time.After(clock.Until(end) + 2*time.Second): // aggregates are published once a second
+	case <-time.After(clock.Until(s.show.end()) + 2*time.Second): // aggregates are published once a second
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Fprintln(s.w)
-	s.compared()
+	if s.show.paper != nil {
+		s.compared()
+	}
 	fmt.Fprintln(s.w, "The cohort has come to its end. The page stays until you press Ctrl-C.")
 }
 
 // compared prints the paper's figures and those found here. The caller holds the lock.
 func (s *screen) compared() {
 	b, err := s.show.beside(s.panels)
-	if b == nil || err != nil {
-		return
+	if err != nil {
+		return // what is printed below shows the same panels
 	}
-	fmt.Fprintf(s.w, "%s\n%s\n\n", s.paint(bold, b.Title), b.Note)
+	fmt.Fprintf(s.w, "\n%s\n%s\n\n", s.paint(bold, b.Title), b.Note)
 	printBeside(s.w, b)
 }
 
