@@ -178,3 +178,55 @@ func TestUndatedDeath(t *testing.T) {
 		t.Error("the day is known and asked for")
 	}
 }
+
+// A response lasts from the first assessment that counts as one to progression or death, and is censored where progression-free survival is.
+func TestDurationOfResponse(t *testing.T) {
+	p := trial(t)
+	for _, tt := range []struct {
+		name, scans string
+		died        int
+		want        string
+	}{
+		{"progression", "PR42 PR84 PD140", 0, "98 event"},
+		{"ongoing", "SD42 PR84 CR140 CR168", 0, "84"},
+		{"death without progression", "PR42 PR84", 100, "58 event"},
+		{"not confirmed", "PR42 PD84", 0, "none"},
+		{"the confirmed one begins, not the first seen", "PR42 SD56 PR84 PR126", 0, "42"},
+		{"no response", "SD42 SD84", 0, "none"},
+	} {
+		c := enrolled("Arm-1").til().scans(tt.scans)
+		if tt.died > 0 {
+			c.died(tt.died)
+		}
+		got := "none"
+		if d := c.evaluate(p, at("d400 00:00")).Summary.DOR; d != nil {
+			got = fmt.Sprint(d.Days)
+			if d.Event {
+				got += " event"
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// An end of the study that was sent in advance, or lies after a cut-off, has not come: the patient is on study until then, and is looked at again when it comes.
+func TestEndOfStudyThatIsStillToCome(t *testing.T) {
+	p := trial(t)
+	c := enrolled("Arm-1").til()
+	c.off("off-study", 60)
+	before := c.evaluate(p, at("d59 00:00"))
+	if before.Summary.OffStudy {
+		t.Error("off study a day before it ends")
+	}
+	if !c.evaluate(p, at("d61 00:00")).Summary.OffStudy {
+		t.Error("on study after it has ended")
+	}
+	end := before.Next
+	for last := at("d59 00:00"); !c.evaluate(p, end).Summary.OffStudy; last = end {
+		if end = c.evaluate(p, end).Next; !end.After(last) || end.After(at("d61 00:00")) {
+			t.Fatalf("the timers never come to the end of the study: %v", end)
+		}
+	}
+}

@@ -29,7 +29,7 @@ type Summary struct {
 	Unconfirmed bool              `json:"unconfirmed,omitempty"`
 	PFS         *Followed         `json:"pfs,omitempty"` // nil before the start of survival
 	OS          *Followed         `json:"os,omitempty"`
-	DOR         *Followed         `json:"dor,omitempty"` // from the first response that counts; nil without one
+	DOR         *Followed         `json:"dor,omitempty"`  // from the first response that counts; nil without one
 	Stay        *Stay             `json:"stay,omitempty"` // nil where no stay counts
 	Markers     []MarkerValue     `json:"markers,omitempty"`
 }
