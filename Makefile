@@ -2,7 +2,7 @@
 GOTESTSUM = go run gotest.tools/gotestsum@v1.13.0
 GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: test short build demo bench reliability race fuzz mutants oracle lint cover
+.PHONY: test short build demo bench reliability race fuzz mutants oracle check-report lint cover
 
 test: ## everything: static checks, unit, property, virtual-time and kill tests; what is skipped is named at the end
 	@test -z "$$(gofmt -l cmd consumers deployments fhir internal rules)" || { gofmt -l cmd consumers deployments fhir internal rules; echo "run gofmt -w on these"; exit 1; }
@@ -51,6 +51,12 @@ oracle: ## asks R again what the statistics are, and compares
 
 mutation: ## changes every threshold, window and comparator of the shipped protocol, one at a time: a scenario must notice each
 	go run ./cmd/trialwatch protocol mutate deployments/protocols/til-il2
+
+REPORT = dist/report
+check-report: ## R computes the statistics of a report anew: of the published cohort, or of REPORT=DIR made with --session closed --csv DIR --times
+	@command -v Rscript >/dev/null || { echo "R is not here: apt-get install --no-install-recommends r-base-core r-cran-survival"; exit 1; }
+	@test "$(REPORT)" != dist/report || TRIALWATCH_REPORT=$(CURDIR)/dist/report go test -count=1 -run TestCSV ./internal/report
+	Rscript internal/report/check.R $(REPORT)
 
 lint:
 	$(GOLANGCI) run

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/trialwatch/trialwatch/rules/aggregate"
@@ -182,6 +183,9 @@ func (r *Report) CSV(dir string) error {
 		{"name", "value"}, {"study", p.Study}, {"protocol version", p.Version}, {"protocol sha256", p.Hash}, {"ctcae", string(p.CTCAE)}, {"session", string(r.Session)},
 		{"cutoff", r.Cutoff.In(p.Zone).Format(time.RFC3339)}, {"received until", r.Received.In(p.Zone).Format(time.RFC3339)},
 	}
+	if p.Survival != nil {
+		about = append(about, []string{"days of a month", monthDays(p)})
+	}
 	for _, t := range r.Tables {
 		about = append(about, []string{"table " + t.ID, t.Title + ". " + t.Note})
 		if err := writeCSV(dir, t.ID, t.records()); err != nil {
@@ -189,6 +193,11 @@ func (r *Report) CSV(dir string) error {
 		}
 	}
 	return writeCSV(dir, "about", about)
+}
+
+// monthDays is how many days a month has, as the protocol says it.
+func monthDays(p *protocol.Protocol) string {
+	return strconv.FormatFloat(p.Survival.MonthDays.Float(), 'g', -1, 64)
 }
 
 func writeCSV(dir, name string, lines [][]string) error {

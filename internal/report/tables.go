@@ -289,7 +289,7 @@ func (m *maker) toxicity() []Table {
 			}
 			for _, c := range p.Comparison.Terms {
 				if c.Term == term.Term {
-					test.Values = append(test.Values, pValue("Fisher", c.Any.FisherP), pValue("Fisher", c.Ge3.FisherP))
+					test.Values = append(test.Values, pValue("Fisher", c.Any), pValue("Fisher", c.Ge3))
 					compare.Rows = append(compare.Rows, test)
 				}
 			}
@@ -405,13 +405,19 @@ func (m *maker) response() []Table {
 	return []Table{*t}
 }
 
+const (
+	pfsName = "Progression-free survival"
+	osName  = "Overall survival"
+	dorName = "Duration of response"
+)
+
 func (m *maker) survival() []Table {
 	p, ok := read[aggregate.SurvivalEntry, aggregate.SurvivalComparison](m, aggregate.Survival)
 	if !ok || !m.closed {
 		return nil
 	}
 	t := m.table("survival", "Survival", fmt.Sprintf("Months from %s (a month has %s days), by the arm as assigned. Kaplan-Meier; limits of Brookmeyer and Crowley, log-log; NA: not reached. Log-rank test, two-sided.",
-		m.from(), m.p.Survival.MonthDays))
+		m.from(), monthDays(m.p)))
 	es := entries(m, &p)
 	if p.Comparison != nil {
 		t.compared(p.Comparison.Descriptive)
@@ -421,9 +427,9 @@ func (m *maker) survival() []Table {
 		curve func(*aggregate.SurvivalEntry) *aggregate.SurvivalCurve
 		test  func() *float64
 	}{
-		{"Progression-free survival", func(e *aggregate.SurvivalEntry) *aggregate.SurvivalCurve { return &e.PFS }, func() *float64 { return p.Comparison.PFS.LogRankP }},
-		{"Overall survival", func(e *aggregate.SurvivalEntry) *aggregate.SurvivalCurve { return &e.OS }, func() *float64 { return p.Comparison.OS.LogRankP }},
-		{"Duration of response", func(e *aggregate.SurvivalEntry) *aggregate.SurvivalCurve { return &e.DOR }, nil},
+		{pfsName, func(e *aggregate.SurvivalEntry) *aggregate.SurvivalCurve { return &e.PFS }, func() *float64 { return p.Comparison.PFS.LogRankP }},
+		{osName, func(e *aggregate.SurvivalEntry) *aggregate.SurvivalCurve { return &e.OS }, func() *float64 { return p.Comparison.OS.LogRankP }},
+		{dorName, func(e *aggregate.SurvivalEntry) *aggregate.SurvivalCurve { return &e.DOR }, nil},
 	} {
 		var test []Value
 		if p.Comparison != nil && end.test != nil {
@@ -491,7 +497,7 @@ func (m *maker) biomarkers() []Table {
 				}
 			}
 		}
-		row(t, m.marker(all.Marker, all.Unit), m.window(all.Window), false, es, func(e *aggregate.BiomarkersEntry) Value {
+		row(t, m.marker(all.Marker), m.window(all.Window), false, es, func(e *aggregate.BiomarkersEntry) Value {
 			for _, x := range e.Markers {
 				if x.Marker == all.Marker && x.Window == all.Window {
 					return Value{Statistic: "median, quartiles", Of: &x.N, Main: x.Median, Low: x.Q1, High: x.Q3, decimals: -1}
@@ -503,14 +509,15 @@ func (m *maker) biomarkers() []Table {
 	return []Table{*t}
 }
 
-func (m *maker) marker(id, unit string) string {
-	for _, x := range m.p.Biomarkers.Markers {
-		if x.ID == id {
-			id = x.Title
+// marker is a biomarker in words, with its unit.
+func (m *maker) marker(id string) string {
+	for i := range m.p.Biomarkers.Markers {
+		if x := &m.p.Biomarkers.Markers[i]; x.ID == id {
+			if unit := x.Measured(); unit != "" && unit != "1" {
+				return x.Title + ", " + unit
+			}
+			return x.Title
 		}
-	}
-	if unit != "" && unit != "1" {
-		return id + ", " + unit
 	}
 	return id
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/protocol"
@@ -17,11 +18,12 @@ const TimesFile = "times.csv"
 // asks for it must be allowed to see individual data.
 func Times(dir string, p *protocol.Protocol, patients []rules.Summary) error {
 	type line struct {
-		measure string
-		arm     int
-		value   float64
-		event   string // "1", "0", or "" of a measure that is no time to an event
+		table, group, row string // in which the measure stands
+		arm               int
+		value             float64
+		event             string // "1", "0", or "" of a measure that is no time to an event
 	}
+	m := &maker{p: p}
 	var lines []line
 	for i := range patients {
 		s := &patients[i]
@@ -30,30 +32,30 @@ func Times(dir string, p *protocol.Protocol, patients []rules.Summary) error {
 			continue
 		}
 		for _, f := range []struct {
-			measure string
-			of      *rules.Followed
-		}{{"Progression-free survival", s.PFS}, {"Overall survival", s.OS}, {"Duration of response", s.DOR}} {
+			group string
+			of    *rules.Followed
+		}{{pfsName, s.PFS}, {osName, s.OS}, {dorName, s.DOR}} {
 			if f.of != nil {
 				event := "0"
 				if f.of.Event {
 					event = "1"
 				}
-				lines = append(lines, line{f.measure, arm, float64(f.of.Days), event})
+				lines = append(lines, line{"survival", f.group, "", arm, float64(f.of.Days), event})
 			}
 		}
 		if s.Stay != nil && !s.Stay.Ongoing {
-			lines = append(lines, line{"stay", arm, float64(s.Stay.Days), ""})
+			lines = append(lines, line{"stay", "", "Days", arm, float64(s.Stay.Days), ""})
 		}
 		for _, v := range s.Markers {
-			lines = append(lines, line{v.Marker + " " + v.Window, arm, v.Value, ""})
+			lines = append(lines, line{"biomarkers", m.marker(v.Marker), m.window(v.Window), arm, v.Value, ""})
 		}
 	}
 	slices.SortFunc(lines, func(a, b line) int {
-		return cmp.Or(cmp.Compare(a.measure, b.measure), a.arm-b.arm, cmp.Compare(a.value, b.value), cmp.Compare(a.event, b.event))
+		return cmp.Or(strings.Compare(a.table, b.table), strings.Compare(a.group, b.group), strings.Compare(a.row, b.row), a.arm-b.arm, cmp.Compare(a.value, b.value), cmp.Compare(a.event, b.event))
 	})
-	records := [][]string{{"measure", "arm", "value", "event"}}
+	records := [][]string{{"table", "group", "row", "arm", "part", "value", "event"}}
 	for _, l := range lines {
-		records = append(records, []string{l.measure, p.Arms[l.arm].ID, strconv.FormatFloat(l.value, 'g', -1, 64), l.event})
+		records = append(records, []string{l.table, l.group, l.row, p.Arms[l.arm].ID, "", strconv.FormatFloat(l.value, 'g', -1, 64), l.event})
 	}
 	return writeCSV(dir, "times", records)
 }
