@@ -24,7 +24,7 @@ import (
 // since only their hashes are stored; stderr is told where they are not those that run.
 func (f *feedFlags) readLive(c *cobra.Command, broker *brokerFlags) (e *offline.Evaluator, now time.Time, err error) {
 	go batchMemory.bound(c.Context())
-	asOf, err := parseAsOf(f.asOf)
+	asOf, err := parseTime("--as-of", f.asOf)
 	if err != nil {
 		return nil, now, err
 	}
