@@ -150,6 +150,9 @@ type textCell struct {
 	First     bool // of the columns of an arm
 }
 
+// Width is how many columns the table has with that of the labels.
+func (t Table) Width() int { return len(t.Columns) + 1 }
+
 // Short reports whether a table should be kept on one page.
 func (t Table) Short() bool { return len(t.Rows) <= 20 && len(t.Figures) == 0 }
 
