@@ -29,7 +29,7 @@ type PatientScript struct {
 		Doses                 int   `yaml:"doses"` // given
 		Held, Refused, Missed []int // slots from 1
 	} `yaml:"il2"`
-	Stay          [2]int       `yaml:"stay"`          // days of admission and discharge
+	Discharged    int          `yaml:"discharged"`    // day; admission is on day -7
 	Pembrolizumab int          `yaml:"pembrolizumab"` // doses given, from day 21 on every 21 days
 	Scans         []ScanScript `yaml:"scans"`
 	Visits        []int        `yaml:"visits"`   // days on which the patient was seen later
@@ -113,7 +113,7 @@ func (p *patient) follow(s *PatientScript) {
 
 // atHome reports whether a patient who has been discharged is not seen at an instant: once a day, until day 14, he is.
 func (p *patient) atHome(at time.Time) bool {
-	return at.After(p.at(p.script.Stay[1], 12, 0)) && at.Hour() != 8
+	return at.After(p.at(p.script.Discharged, 12, 0)) && at.Hour() != 8
 }
 
 // scriptedIL2 gives what the script gives.
@@ -161,12 +161,7 @@ func (p *patient) pembrolizumab(dose quantity) {
 // afterwards is what is known of a patient beside the bedside: discharge, assessments, immune monitoring, later visits, the end of the study and death.
 func (p *patient) afterwards() {
 	s := p.script
-	home := p.at(s.Stay[1], 14, p.chance.IntN(90))
-	discharge := p.admission()
-	discharge.Status = "finished"
-	discharge.Period = &period{stamp(p.at(s.Stay[0], 7, 30)), stamp(home)}
-	p.version(discharge, 2, home.Add(20*time.Minute), "")
-
+	p.discharge(p.at(s.Discharged, 14, p.chance.IntN(90)))
 	for _, scan := range s.Scans {
 		at := p.at(scan.Day, 10, p.chance.IntN(180))
 		p.chart(resource{

@@ -123,7 +123,9 @@ func (c *cohort) patient(i int) {
 	p.bedside()
 	if p.script != nil {
 		p.afterwards()
+		return
 	}
+	p.discharge(p.at(14, 15, 0))
 }
 
 // at is a time of day on a study day, by the clocks of the site.
@@ -192,6 +194,13 @@ func (p *patient) admission() resource {
 		ResourceType: "Encounter", ID: "enc-" + p.subject, Status: "in-progress", Class: &coding{"http://terminology.hl7.org/CodeSystem/v3-ActCode", "IMP", ""},
 		Subject: &reference{p.ref}, Period: &period{Start: stamp(p.at(-7, 7, 30))},
 	}
+}
+
+// discharge ends the stay in hospital.
+func (p *patient) discharge(at time.Time) {
+	r := p.admission()
+	r.Status, r.Period.End = "finished", stamp(at)
+	p.version(r, 2, at.Add(20*time.Minute), "")
 }
 
 func (p *patient) drug(name, rx, status string, at time.Time, dose quantity, route *concept) resource {
