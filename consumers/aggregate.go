@@ -247,6 +247,7 @@ func (a *Aggregate) feed(ctx context.Context) ([]aggregate.SiteRow, error) {
 		for subject, n := range info.State.Subjects {
 			r := row(subject)
 			switch {
+			case wire.IsFeed(subject): // no facts
 			case strings.HasPrefix(subject, "facts."):
 				r.Facts += n
 			case strings.HasPrefix(subject, "deadletters."):

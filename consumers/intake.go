@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"runtime"
 	"strconv"
 	"sync"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/trialwatch/trialwatch/consumers/wire"
 	"github.com/trialwatch/trialwatch/fhir"
+	"github.com/trialwatch/trialwatch/rules/site"
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
@@ -136,6 +138,11 @@ func (in *Intake) take(ctx context.Context, msgs []jetstream.Msg) error {
 			}
 		}
 	}
+	marks, err := in.marks(msgs, meta)
+	if err != nil {
+		return err
+	}
+	facts = append(facts, marks...)
 	if err := PublishAll(ctx, in.cfg.JetStream, dead); err != nil {
 		return fmt.Errorf("dead letters: %w", err)
 	}
@@ -169,6 +176,40 @@ func (in *Intake) decodeAll(msgs []jetstream.Msg) ([][]fhir.Outcome, []*jetstrea
 	wg.Wait()
 	return decoded, meta
 }
+
+// marks are the numbers that senders gave to messages, by site and source. They follow the facts, so that what they count has been told.
+func (in *Intake) marks(msgs []jetstream.Msg, meta []*jetstream.MsgMetadata) (out []*nats.Msg, err error) {
+	type source struct{ site, name string }
+	came := map[source][]site.Numbers{}
+	for i, m := range msgs {
+		from := source{wire.Site(m.Subject()), m.Headers().Get(wire.HeaderSource)}
+		if from.name == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(m.Headers().Get(wire.HeaderSequence), 10, 64)
+		if err != nil || !sourceName.MatchString(from.name) {
+			in.cfg.Logger.Warn().Str("site", from.site).Uint64("fhir_seq", meta[i].Sequence.Stream).Msg("the source or the number of a message cannot be used: it is not counted")
+			continue
+		}
+		at := in.receivedAt(m, meta[i])
+		if all := came[from]; len(all) > 0 && all[len(all)-1].Last+1 == n {
+			all[len(all)-1].Last = n
+			continue
+		}
+		came[from] = append(came[from], site.Numbers{First: n, Last: n, At: at})
+	}
+	for from, numbers := range came {
+		data, err := json.Marshal(wire.Marks{Source: from.name, Numbers: numbers})
+		if err != nil {
+			return nil, fmt.Errorf("encode marks: %w", err)
+		}
+		out = append(out, &nats.Msg{Subject: wire.Feed(from.site), Data: data})
+	}
+	return out, nil
+}
+
+// sourceName is what a source may be called: it is shown to people and part of findings.
+var sourceName = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
 func (in *Intake) decode(m jetstream.Msg) ([]fhir.Outcome, *jetstream.MsgMetadata) {
 	meta, err := m.Metadata()

@@ -15,7 +15,6 @@ import (
 	"github.com/trialwatch/trialwatch/consumers/wire"
 	"github.com/trialwatch/trialwatch/rules/alert"
 	"github.com/trialwatch/trialwatch/rules/protocol"
-	"github.com/trialwatch/trialwatch/rules/site"
 	"github.com/trialwatch/trialwatch/rules/trial"
 )
 
@@ -28,11 +27,11 @@ type teller struct {
 	now   time.Time               // the latest evaluating now of a site's checkpoint: it never runs backwards
 	facts uint64                  // how much of FACTS is in what was read
 
-	silences map[string][]site.Silence // by site
+	feeds map[string]*wire.Checkpoint // by site, the last
 }
 
 func newTeller(ctx context.Context, cfg *AggregateConfig) (*teller, error) {
-	t := &teller{cfg: cfg, told: map[string][]alert.Told{}, silences: map[string][]site.Silence{}}
+	t := &teller{cfg: cfg, told: map[string][]alert.Told{}, feeds: map[string]*wire.Checkpoint{}}
 	err := readLast(ctx, cfg.JetStream, wire.StreamOut, []string{wire.Checkpoints(wire.NoSite)}, func(m jetstream.Msg) error {
 		meta, err := m.Metadata()
 		if err != nil {
@@ -61,7 +60,7 @@ func (t *teller) take(m jetstream.Msg) error {
 	if err := json.Unmarshal(m.Data(), &c); err != nil {
 		return fmt.Errorf("checkpoint of %s cannot be read: %w", m.Subject(), err)
 	}
-	t.silences[name] = c.Silences
+	t.feeds[name] = &c
 	t.facts = max(t.facts, c.Facts)
 	if c.Now.After(t.now) {
 		t.now = c.Now
@@ -109,8 +108,8 @@ func (t *teller) state(study string, patients map[string]wire.PatientStanding) *
 			}
 		}
 	}
-	for name, silences := range t.silences {
-		s.Add(name, silences)
+	for name, c := range t.feeds {
+		s.Add(name, c.Silences, c.Gaps)
 	}
 	return s
 }

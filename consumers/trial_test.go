@@ -5,10 +5,12 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/trialwatch/trialwatch/consumers"
+	"github.com/trialwatch/trialwatch/consumers/wire"
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
@@ -137,6 +139,44 @@ func TestSilenceOfASiteSurvivesRestarts(t *testing.T) {
 			w.look(4, clock)
 			w.want(rules.FeedStale, "04 20:05 opened 1", "04 20:30 resolved 2")
 		}
+	})
+}
+
+// A source that numbers its messages has lost two of them. It is told after five minutes, and taken back when they come.
+func TestGapOfASource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t)
+		defer w.intake()()
+		stopWatch := w.watch()
+		number := func(n string) {
+			m := &nats.Msg{Subject: wire.FHIR("main", "Appointment"), Data: []byte(`{"resourceType":"Appointment"}`), Header: nats.Header{}}
+			m.Header.Set(wire.HeaderSource, "engine-1")
+			m.Header.Set(wire.HeaderSequence, n)
+			if _, err := w.js.PublishMsg(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.enrol()
+		w.until(3, "11:00:00")
+		for _, n := range []string{"7", "8", "11", "not a number"} {
+			number(n)
+		}
+		w.until(3, "11:04:59")
+		w.look(3, "11:04:59")
+		w.want("data.gap")
+		w.until(3, "11:05:01")
+		w.look(3, "11:05:04")
+		w.want("data.gap", "03 11:05 opened 1")
+		stopWatch()
+		defer w.watch()()
+		w.until(3, "11:20:00")
+		w.look(3, "11:20:03")
+		w.want("data.gap", "03 11:05 opened 1")
+		number("10")
+		number("9")
+		w.until(3, "11:21:00")
+		w.look(3, "11:21:03")
+		w.want("data.gap", "03 11:05 opened 1", "03 11:20 retracted 2")
 	})
 }
 

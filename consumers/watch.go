@@ -123,6 +123,7 @@ type watched struct {
 	pending uint64 // the last fact read of the site
 
 	silences []site.Silence // as last told
+	gaps     []site.Gap     // as last told
 	heard    bool           // something came, or time has come, since they were looked at
 	next     time.Time      // at which time alone makes one more
 }
@@ -269,6 +270,9 @@ func (s *session) apply(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 	st := s.site(wire.Site(m.Subject()))
 	s.read = meta.Sequence.Stream
 	st.pending, st.heard = s.read, true
+	if wire.IsFeed(m.Subject()) {
+		return s.count(st, m)
+	}
 	f := new(timeline.Fact)
 	if err := json.Unmarshal(m.Data(), f); err != nil || f.Ref.Type == "" {
 		// Only intake writes here, so this is a foreign writer or a newer one. It stays in the stream for a build that can read it; to stop would
@@ -286,6 +290,23 @@ func (s *session) apply(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 		}
 	}
 	return st.Err()
+}
+
+// count takes in the numbers of messages that came. They are no word of anybody: a feed whose messages nobody can read is silent.
+func (s *session) count(st *watched, m jetstream.Msg) error {
+	var marks wire.Marks
+	if err := json.Unmarshal(m.Data(), &marks); err != nil || marks.Source == "" {
+		s.cfg.Metrics.unreadable.Inc()
+		s.cfg.Logger.Error().Uint64("facts_seq", s.read).Msg("marks of a feed cannot be read: skipped")
+		return nil
+	}
+	for _, n := range marks.Numbers {
+		st.Count(marks.Source, n)
+		if n.At.After(s.received) {
+			s.received = n.At
+		}
+	}
+	return nil
 }
 
 // facts reads again what was read of an identity: the facts of people who are in no trial are not held, nor are Medications that nobody refers to.
@@ -359,7 +380,7 @@ func (s *session) recover(ctx context.Context) error {
 				return fmt.Errorf("checkpoint of OUT sequence %d cannot be read: %w", meta.Sequence.Stream, err)
 			}
 			st := s.site(name)
-			st.facts, st.fence, st.silences = c.Facts, meta.Sequence.Stream, c.Silences
+			st.facts, st.fence, st.silences, st.gaps = c.Facts, meta.Sequence.Stream, c.Silences, c.Gaps
 			if c.Now.After(s.now) {
 				s.now = c.Now
 			}
@@ -418,8 +439,12 @@ func (s *session) lookAtFeeds(b *batch) {
 		st.heard = false
 		var silences []site.Silence
 		silences, st.next = st.AllSilences(s.protocols, s.now)
-		if !site.SameSilences(silences, st.silences) {
-			st.silences = silences
+		gaps, at := st.Gaps(s.now)
+		if !at.IsZero() && (st.next.IsZero() || at.Before(st.next)) {
+			st.next = at
+		}
+		if !site.SameSilences(silences, st.silences) || !site.SameGaps(gaps, st.gaps) {
+			st.silences, st.gaps = silences, gaps
 			b.touch(st)
 		}
 	}

@@ -474,7 +474,7 @@ func (c *Case) urgency(f *Finding) Urgency {
 	switch f.Rule {
 	case "tox.febrile-neutropenia", "dev.dose-over", "dev.dose-wrong", "dev.arm-wrong", "dev.route-wrong", "dev.dosed-despite-hold", "data.evaluation-failed":
 		return Urgent
-	case "dev.dose-missed", "dev.til-precondition", "dev.conmed-prohibited", FeedStale:
+	case "dev.dose-missed", "dev.til-precondition", "dev.conmed-prohibited", FeedStale, "data.gap":
 		return Prompt
 	}
 	family, _, _ := strings.Cut(f.Rule, ".")

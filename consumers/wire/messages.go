@@ -44,6 +44,13 @@ type Checkpoint struct {
 	Worker   string    `json:"worker"`   // who wrote it
 	// Silences are those of the site that the trial must know of.
 	Silences []site.Silence `json:"silences,omitempty"`
+	Gaps     []site.Gap     `json:"gaps,omitempty"`
+}
+
+// Marks are the numbers of messages of one source that intake has read: the body of facts.<site>.feed.
+type Marks struct {
+	Source  string         `json:"source"`
+	Numbers []site.Numbers `json:"numbers"`
 }
 
 // TrialCheckpoint is what was told of no single patient: the body of checkpoints.-, written in the batch that tells it.

@@ -26,6 +26,10 @@ const (
 	// HeaderReceivedAt replaces the broker's time as receipt, RFC 3339. Only for credentials that are allowed to: demo and replays.
 	HeaderReceivedAt = "Trialwatch-Received-At"
 
+	// A sender that numbers its messages names itself and the number, so that what is lost on the way is noticed.
+	HeaderSource   = "Trialwatch-Source"
+	HeaderSequence = "Trialwatch-Sequence"
+
 	HeaderRule       = "Trialwatch-Rule"
 	HeaderUrgency    = "Trialwatch-Urgency"
 	HeaderTransition = "Trialwatch-Transition"
@@ -47,6 +51,14 @@ func FHIR(site, resourceType string) string {
 
 // Facts is the subject of a patient's facts, and of a Medication's, which is nobody's. key is a [PatientKey], or "-" for a fact that names nobody.
 func Facts(site, key string) string { return "facts." + Token(site) + "." + key }
+
+// Feed is the subject of the numbers of messages that came from a site's sources, beside the facts of its patients: see [Marks].
+func Feed(site string) string { return Facts(site, feedKey) }
+
+// IsFeed reports whether a subject is one of [Feed].
+func IsFeed(subject string) bool { return strings.HasSuffix(subject, "."+feedKey) }
+
+const feedKey = "feed" // no [PatientKey]
 
 // DeadLetters is the subject of what was refused for a reason.
 func DeadLetters(site, reason string) string {

@@ -258,7 +258,7 @@ func (e *Evaluator) answer(now, received time.Time) Answer {
 		}
 		for _, proto := range e.protocols {
 			silences, _ := sites[name].Silences(proto, now)
-			states[proto].Add(name, silences)
+			states[proto].Add(name, silences, nil)
 		}
 	}
 	for _, proto := range e.protocols {
@@ -389,7 +389,7 @@ func (h *history) look(w *ward, at time.Time) error {
 	for _, p := range h.e.protocols {
 		state := &trial.State{}
 		for _, name := range sortedKeys(h.sites) {
-			state.Add(name, h.sites[name].silences)
+			state.Add(name, h.sites[name].silences, nil)
 			for _, patient := range h.sites[name].Patients() {
 				if st := patient.Standings[p.Study]; st != nil && st.Summary.Enrolled {
 					state.Members = append(state.Members, trial.Member{Site: name, Membership: st.Member, Summary: st.Summary})

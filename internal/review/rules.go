@@ -8,6 +8,7 @@ import (
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/ctcae"
 	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/site"
 )
 
 // ruleText is a rule in the words of docs/rules.md, with the protocol's numbers.
@@ -231,6 +232,7 @@ var ruleTexts = []ruleText{
 		}
 		return plural(len(p.Treatments), "treatment", "treatments"), ""
 	}, fixed("ICH E6(R3)")},
+	{"data.gap", "messages that a source has numbered and that never came", "", always("told " + span(protocol.Duration(site.GapAfter)) + " after a later one came"), fixed("design default")},
 	{"data.arm-changed", "an assigned arm that is another one than before", "", always("names of the arms"), fixed("ICH E9, 5.2.1")},
 	{"data.two-sites", "a subject who is enrolled at two sites at one time", "", func(p *protocol.Protocol) (string, string) {
 		if p.SubjectSystem == "" {

@@ -30,6 +30,7 @@ type Site struct {
 	holders   map[subjectKey]*Patient                   // in whose standing the alerts of a subject are
 	parking   *parking                                  // nil: every fact is held
 	feed      timeline.Feed                             // what was sent about anybody
+	sources   map[string][]Numbers                      // what came of each source that numbers its messages
 	listening map[*Patient]bool                         // whose answer the next fact may change, whomever it is about
 	here      map[*protocol.Protocol]*protocol.Protocol // protocols on the site's clocks
 }
@@ -78,7 +79,7 @@ func New(name string) *Site {
 	return &Site{
 		Name: name, resources: map[timeline.Ref]*resource{}, patients: map[string]*Patient{},
 		refs: map[string]map[*resource]bool{}, claims: map[string]map[string]struct{}{}, links: map[string]string{}, uses: map[string]map[*resource]bool{},
-		holders: map[subjectKey]*Patient{}, listening: map[*Patient]bool{},
+		holders: map[subjectKey]*Patient{}, listening: map[*Patient]bool{}, sources: map[string][]Numbers{},
 	}
 }
 

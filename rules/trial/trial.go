@@ -31,10 +31,14 @@ type Member struct {
 type State struct {
 	Members  []Member
 	Silences []Silence // of any study
+	Gaps     []Gap
 }
 
-// Add takes the silences of a site in.
-func (s *State) Add(name string, silences []site.Silence) {
+// Add takes what there is to say of the feed of a site in.
+func (s *State) Add(name string, silences []site.Silence, gaps []site.Gap) {
+	for _, gap := range gaps {
+		s.Gaps = append(s.Gaps, Gap{name, gap})
+	}
 	for _, silence := range silences {
 		s.Silences = append(s.Silences, Silence{name, silence})
 	}
@@ -44,6 +48,12 @@ func (s *State) Add(name string, silences []site.Silence) {
 type Silence struct {
 	Site string
 	site.Silence
+}
+
+// Gap is one of a feed of a site.
+type Gap struct {
+	Site string
+	site.Gap
 }
 
 // Rule is one family of findings.
@@ -56,6 +66,7 @@ type Rule struct {
 var All = []Rule{
 	{[]string{rules.FeedStale}, silentSites},
 	{[]string{"data.two-sites"}, twoSites},
+	{[]string{"data.gap"}, gaps},
 }
 
 // Case is one trial at one instant: what a rule reads, and where it reports.

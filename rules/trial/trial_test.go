@@ -97,12 +97,13 @@ func TestSilentSites(t *testing.T) {
 	s.Add("north", []site.Silence{
 		{Study: "til-il2", Span: timeline.Span{From: at("02T08:00"), To: at("03T08:00")}, Patients: 3},
 		{Study: "til-il2", Span: timeline.Span{From: at("10T08:00")}, Patients: 1},
-	})
-	s.Add("south", []site.Silence{{Study: "til-il2", Span: timeline.Span{From: at("10T08:00")}, Patients: 2}, {Study: "another", Span: timeline.Span{From: at("11T08:00")}, Patients: 2}})
+	}, nil)
+	s.Add("south", []site.Silence{{Study: "til-il2", Span: timeline.Span{From: at("10T08:00")}, Patients: 2}, {Study: "another", Span: timeline.Span{From: at("11T08:00")}, Patients: 2}}, []site.Gap{{Source: "engine", Numbers: site.Numbers{First: 6, Last: 7, At: at("12T08:00")}}})
 	want := []string{
 		"data.feed-stale/til-il2/-/north/2026-02-02T08:00:00Z north resolved 02T08:00–03T08:00,  ",
 		"data.feed-stale/til-il2/-/north/2026-02-10T08:00:00Z north open 10T08:00–,  ",
 		"data.feed-stale/til-il2/-/south/2026-02-10T08:00:00Z south open 10T08:00–,  ",
+		"data.gap/til-il2/-/south:engine:6/2026-02-12T08:00:00Z south open 12T08:00–,  8",
 	}
 	if d := cmp.Diff(want, found(t, s, "20T08:00")); d != "" {
 		t.Error(d)
