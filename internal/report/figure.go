@@ -80,15 +80,14 @@ func (f *Figure) SVG() template.HTML {
 	for i, c := range f.Curves {
 		s := strokes[i%len(strokes)]
 		var path, censored strings.Builder
-		at := 1.0
 		for j, p := range c.Points {
 			if j == 0 {
 				fmt.Fprintf(&path, "M%.1f %.1f", x(p.Months), y(p.Survival))
 			} else {
 				fmt.Fprintf(&path, "H%.1fV%.1f", x(p.Months), y(p.Survival))
 			}
-			if at = p.Survival; p.Censored > 0 {
-				fmt.Fprintf(&censored, "M%.1f %.1fv10", x(p.Months), y(at)-5)
+			if p.Censored > 0 {
+				fmt.Fprintf(&censored, "M%.1f %.1fv10", x(p.Months), y(p.Survival)-5)
 			}
 		}
 		fmt.Fprintf(&b, `<path class="curve" stroke="%s" stroke-dasharray="%s" d="%s"/><path class="censored" stroke="%s" d="%s"/>`, s.colour, s.dash, path.String(), s.colour, censored.String())

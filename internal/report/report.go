@@ -183,8 +183,14 @@ func (r *Report) CSV(dir string) error {
 	}
 	p := r.Protocol
 	about := [][]string{
-		{"name", "value"}, {"study", p.Study}, {"protocol version", p.Version}, {"protocol sha256", p.Hash}, {"ctcae", string(p.CTCAE)}, {"session", string(r.Session)},
-		{"cutoff", r.Cutoff.In(p.Zone).Format(time.RFC3339)}, {"received until", r.Received.In(p.Zone).Format(time.RFC3339)},
+		{"name", "value"},
+		{"study", p.Study},
+		{"protocol version", p.Version},
+		{"protocol sha256", p.Hash},
+		{"ctcae", string(p.CTCAE)},
+		{"session", string(r.Session)},
+		{"cutoff", r.Cutoff.In(p.Zone).Format(time.RFC3339)},
+		{"received until", r.Received.In(p.Zone).Format(time.RFC3339)},
 	}
 	if p.Survival != nil {
 		about = append(about, []string{"days of a month", monthDays(p)})

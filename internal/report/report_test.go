@@ -133,8 +133,8 @@ func TestOpenSessionPoolsTheArms(t *testing.T) {
 
 func TestNumbersAtRisk(t *testing.T) {
 	html, _, _ := written(t, feed(t), report.Closed, time.Time{})
-	figure := html[strings.Index(html, "Overall survival, Kaplan-Meier"):]
-	figure = figure[:strings.Index(figure, "</svg>")]
+	_, figure, _ := strings.Cut(html, "Overall survival, Kaplan-Meier")
+	figure, _, _ = strings.Cut(figure, "</svg>")
 	var atRisk []string
 	for _, m := range regexp.MustCompile(`<text x="[\d.]+" y="\d+" text-anchor="middle">(\d+)</text>`).FindAllStringSubmatch(figure, -1) {
 		atRisk = append(atRisk, m[1])

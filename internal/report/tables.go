@@ -395,8 +395,10 @@ func (m *maker) response() []Table {
 		label string
 		of    func(aggregate.Best) int
 	}{
-		{"Complete response", func(b aggregate.Best) int { return b.CR }}, {"Partial response", func(b aggregate.Best) int { return b.PR }},
-		{"Stable disease", func(b aggregate.Best) int { return b.SD }}, {"Progressive disease", func(b aggregate.Best) int { return b.PD }},
+		{"Complete response", func(b aggregate.Best) int { return b.CR }},
+		{"Partial response", func(b aggregate.Best) int { return b.PR }},
+		{"Stable disease", func(b aggregate.Best) int { return b.SD }},
+		{"Progressive disease", func(b aggregate.Best) int { return b.PD }},
 		{"Not evaluable", func(b aggregate.Best) int { return b.NE }},
 	} {
 		row(t, "", c.label, true, es, func(e *aggregate.ResponseEntry) Value { return share(aggregate.NewProportion(c.of(e.Best), e.N)) })
