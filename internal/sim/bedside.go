@@ -16,7 +16,7 @@ func (p *patient) bedside() {
 	p.screening()
 	bolus := time.Time{}
 	for i, t := range p.temps {
-		if p.dayOf(t.at) > 8 && i%2 == 1 {
+		if p.dayOf(t.at) > 8 && i%2 == 1 && (p.script == nil || !p.discharged(t.at)) {
 			continue // not so ill: half as often
 		}
 		if low := p.signs(t, false); low && t.at.Sub(bolus) > 12*time.Hour && p.chance.IntN(3) > 0 {

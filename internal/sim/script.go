@@ -111,10 +111,11 @@ func (p *patient) follow(s *PatientScript) {
 	}
 }
 
+// discharged reports whether a patient has gone home before an instant.
+func (p *patient) discharged(at time.Time) bool { return at.After(p.at(p.script.Discharged, 12, 0)) }
+
 // atHome reports whether a patient who has been discharged is not seen at an instant: once a day, until day 14, he is.
-func (p *patient) atHome(at time.Time) bool {
-	return at.After(p.at(p.script.Discharged, 12, 0)) && at.Hour() != 8
-}
+func (p *patient) atHome(at time.Time) bool { return p.discharged(at) && at.Hour() != 8 }
 
 // scriptedIL2 gives what the script gives.
 func (p *patient) scriptedIL2() {
