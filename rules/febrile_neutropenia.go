@@ -76,6 +76,20 @@ type instant struct {
 	since  time.Time        // the first reading of the run that makes it sustained, zero where it is not
 }
 
+// received is when everything was known that makes the instant qualify.
+func (t *instant) received() time.Time {
+	var known time.Time
+	for _, p := range t.points {
+		known = later(known, p.Fact.ReceivedAt)
+	}
+	for _, x := range t.counts {
+		if x.at.After(t.at) == t.onset.After(t.at) { // a count that came after a qualifying one adds nothing
+			known = later(known, x.received())
+		}
+	}
+	return known
+}
+
 // criterionInstants finds them in readings in clinical time.
 func criterionInstants(rs []reading, p *protocol.FebrileNeutro) []instant {
 	var found []instant
@@ -307,6 +321,9 @@ func (c *Case) reportFN(e *fnEpisode, candidate bool) {
 		}
 		if confirmed && !candidate && slices.ContainsFunc(t.counts, func(x *count) bool { return !x.provisional() }) {
 			f.ConfirmedGrade = ctcae.FebrileNeutropeniaGrade
+			if c.onTreatment(t.onset) {
+				f.rise(f.ConfirmedGrade, t.onset, t.received())
+			}
 		}
 	}
 	if pressor != nil && !candidate {

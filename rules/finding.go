@@ -86,6 +86,21 @@ type Finding struct {
 	Softened bool `json:"-"`
 	// ConfirmedGrade is the worst grade without preliminary results: what aggregates count.
 	ConfirmedGrade int `json:"-"`
+	// Rises are when the confirmed grade rose under treatment, each to a grade above the one before and above the baseline's.
+	Rises []Rise `json:"-"`
+}
+
+// Rise is a grade that a toxicity reached.
+type Rise struct {
+	Grade     int
+	At, Known time.Time // clinical time, and when that could first be known
+}
+
+// rise notes a confirmed grade under treatment, if it is the highest so far.
+func (f *Finding) rise(grade int, at, known time.Time) {
+	if n := len(f.Rises); n == 0 || grade > f.Rises[n-1].Grade {
+		f.Rises = append(f.Rises, Rise{grade, at, known})
+	}
 }
 
 // Evidence is one fact that a finding rests on, or one instant at which something should have been.

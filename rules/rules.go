@@ -472,7 +472,7 @@ func (c *Case) urgency(f *Finding) Urgency {
 		return f.Urgency
 	}
 	switch f.Rule {
-	case "tox.febrile-neutropenia", "dev.dose-over", "dev.dose-wrong", "dev.arm-wrong", "dev.route-wrong", "dev.dosed-despite-hold", "data.evaluation-failed":
+	case "tox.febrile-neutropenia", "dev.dose-over", "dev.dose-wrong", "dev.arm-wrong", "dev.route-wrong", "dev.dosed-despite-hold", "data.evaluation-failed", StoppingBoundary:
 		return Urgent
 	case "dev.dose-missed", "dev.til-precondition", "dev.conmed-prohibited", FeedStale, "data.gap":
 		return Prompt

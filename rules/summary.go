@@ -32,6 +32,7 @@ type Summary struct {
 	DOR         *Followed         `json:"dor,omitempty"`  // from the first response that counts; nil without one
 	Stay        *Stay             `json:"stay,omitempty"` // nil where no stay counts
 	Markers     []MarkerValue     `json:"markers,omitempty"`
+	Stopping    []Counted         `json:"stopping,omitempty"` // by stopping boundary
 }
 
 // Equal reports whether two contributions are the same.
@@ -40,6 +41,7 @@ func (s *Summary) Equal(o *Summary) bool {
 		s.Best == o.Best && s.Assessed == o.Assessed && s.Unconfirmed == o.Unconfirmed &&
 		same(s.PFS, o.PFS) && same(s.OS, o.OS) && same(s.DOR, o.DOR) && same(s.Stay, o.Stay) && slices.Equal(s.Markers, o.Markers) &&
 		slices.Equal(s.Toxicity, o.Toxicity) && slices.Equal(s.Events, o.Events) && slices.Equal(s.Started, o.Started) &&
+		slices.EqualFunc(s.Stopping, o.Stopping, Counted.Equal) &&
 		slices.EqualFunc(s.Exposure, o.Exposure, Exposure.Equal)
 }
 
@@ -114,6 +116,7 @@ func (c *Case) summarize() {
 		}
 	}
 	c.outcomes(s)
+	s.Stopping = c.counted()
 	slices.SortFunc(s.Toxicity, func(a, b TermGrade) int { return strings.Compare(a.Term, b.Term) })
 	slices.SortFunc(s.Events, func(a, b RuleEvents) int {
 		return strings.Compare(a.Rule+" "+string(a.Importance), b.Rule+" "+string(b.Importance))

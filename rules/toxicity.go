@@ -375,6 +375,9 @@ func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 	}
 	if c.onTreatment(g.at) && (e.BaselineGrade == nil || g.grade.Min > *e.BaselineGrade) {
 		e.emergent = true
+		if !g.provisional() {
+			e.rise(g.grade.Min, g.at, g.received())
+		}
 	}
 }
 

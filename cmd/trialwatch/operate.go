@@ -274,6 +274,7 @@ func printTable(w io.Writer, body []byte) error {
 				fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d\t%s\t%d\n", armName(e.Arm), x.Term, proportion(x.Any), proportion(x.Ge3), x.Episodes, quantile(x.Onset), x.PatientDays)
 			}
 		}
+		printStopping(t, es)
 	case aggregate.Deviations:
 		es, err := entries[aggregate.DeviationsEntry](body)
 		if err != nil {
@@ -312,6 +313,24 @@ func printTable(w io.Writer, body []byte) error {
 	}
 	fmt.Fprintln(t)
 	return t.Flush()
+}
+
+// printStopping shows where each arm, or the trial, stands by the stopping boundaries.
+func printStopping(t io.Writer, es []aggregate.ToxicityEntry) {
+	head := "  ARM\tSTOPPING BOUNDARY\tPATIENTS\tPROBABILITY\tSTOP AT\tMET\n"
+	for _, e := range es {
+		for _, x := range e.Stopping {
+			stop, met := "–", "no"
+			if x.Stop != nil {
+				stop = fmt.Sprintf("%d/%d", *x.Stop, x.Of)
+			}
+			if x.Met {
+				met = "YES"
+			}
+			fmt.Fprintf(t, "%s  %s\t%s\t%d/%d\t%.3f of %g\t%s\t%s\n", head, armName(e.Arm), x.Title, x.Patients, x.Of, x.Posterior, x.Cut, stop, met)
+			head = ""
+		}
+	}
 }
 
 // entries are the arms of a panel and the total.

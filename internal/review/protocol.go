@@ -110,6 +110,7 @@ func explain(p *protocol.Protocol) *document {
 	neutropenia(d, p)
 	normal(d, p)
 	outcomes(d, p)
+	stopping(d, p)
 	codes(d, p)
 	ruleTable(d, p)
 	granted(d)

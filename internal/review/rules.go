@@ -243,6 +243,19 @@ var ruleTexts = []ruleText{
 	{rules.FeedStale, "a site with a patient in hospital on a running course, or such a patient, of whom nothing comes; missed doses are routine then", "", func(p *protocol.Protocol) (string, string) {
 		return "for " + span(p.FeedStaleAfter), ""
 	}, fixed("design default")},
+	{
+		rules.StoppingBoundary, "so many patients have such a toxicity that an arm, or the trial, should pause", "",
+		func(p *protocol.Protocol) (string, string) {
+			var ids []string
+			for i := range p.Stopping {
+				ids = append(ids, code(p.Stopping[i].ID))
+			}
+			if ids == nil {
+				return "", "no boundary"
+			}
+			return strings.Join(ids, ", "), ""
+		}, fixed("cited with each boundary"),
+	},
 }
 
 // beyondTheCore are findings that no rule of rules.All makes.

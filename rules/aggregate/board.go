@@ -48,7 +48,7 @@ func touches(panel string, old, now *rules.Summary) bool {
 	case Enrolment:
 		return old.Treated != now.Treated || old.OffStudy != now.OffStudy || old.Evaluable != now.Evaluable || old.Assessed != now.Assessed || !slices.Equal(old.Started, now.Started)
 	case Toxicity:
-		return old.Treated != now.Treated || !slices.Equal(old.Toxicity, now.Toxicity)
+		return old.Treated != now.Treated || !slices.Equal(old.Toxicity, now.Toxicity) || !slices.EqualFunc(old.Stopping, now.Stopping, rules.Counted.Equal)
 	case Deviations:
 		return !slices.Equal(old.Events, now.Events)
 	case Exposure:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/ctcae"
+	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 // ToxicityEntry counts a patient once a term, at the worst grade.
@@ -16,6 +17,8 @@ type ToxicityEntry struct {
 	Treated int         `json:"treated"`
 	Terms   []TermEntry `json:"terms"` // by term; terms with none are left out
 	SOCs    []SOCEntry  `json:"bySOC"` // by system organ class
+	// Stopping is where the assigned arm, or the trial, stands by the protocol's stopping boundaries.
+	Stopping []StoppingEntry `json:"stopping,omitempty"`
 }
 
 // TermEntry is one CTCAE term.
@@ -99,6 +102,12 @@ func worst(grades *[6]int, of int) Worst {
 	return Worst{NewProportion(any, of), NewProportion(ge3, of)}
 }
 
+func withStopping(p *protocol.Protocol, entry any, g group) any {
+	e := entry.(ToxicityEntry)
+	e.Stopping = standings(p, g)
+	return e
+}
+
 func (c *cohort) toxicity() Panel {
 	socs := map[string]string{} // of terms, in the version that the protocol pins
 	soc := func(term string) string {
@@ -164,6 +173,10 @@ func (c *cohort) toxicity() Panel {
 		}
 		return e
 	})
+	out.All = withStopping(c.p, out.All, c.all)
+	for i, g := range c.assigned {
+		out.Arms[i] = withStopping(c.p, out.Arms[i], g)
+	}
 	if a, b, ok := pair[ToxicityEntry](out); ok {
 		cmp := ToxicityComparison{Descriptive: c.descriptive(), Terms: []TermComparison{}}
 		none := TermEntry{}

@@ -177,6 +177,7 @@ func (f *file) check(p *Protocol) {
 			p.Notes = append(p.Notes, f.Note([]string{"codes", strconv.Itoa(i), "concept"}, "nothing in this protocol names %q%s", c.Concept, document.DidYouMean(c.Concept, append(analytes(), drugs...))))
 		}
 	}
+	f.stopping(p)
 	if fn := p.FN; fn != nil {
 		if fn.NeutrophilsBelow.Unit != "10*9/L" {
 			f.at([]string{"febrileNeutropenia", "neutrophilsBelow", "unit"}, "neutrophils are compared in 10*9/L, not %s", fn.NeutrophilsBelow.Unit)

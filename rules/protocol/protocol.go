@@ -42,6 +42,7 @@ type Protocol struct {
 	Response      *Response         `yaml:"response"`           // nil: there is no panel response
 	Survival      *Survival         `yaml:"survival"`           // nil: there is no panel survival
 	Biomarkers    *Biomarkers       `yaml:"biomarkers"`         // nil: there is no panel biomarkers
+	Stopping      []Stopping        `yaml:"stopping"`
 	Codes         []Code            `yaml:"codes"`
 	Urgency       map[string]string `yaml:"urgency"` // rule id → urgency, in place of the default
 	// AfterOffStudy is how long results are graded after a patient left the study (0 = not at all).

@@ -10,9 +10,14 @@ type Beta struct {
 // Exceeds is the probability that the share is above a limit once n of of have been seen: the tail of the beta distribution with the data added to
 // the prior (Thall, Simon and Estey, Stat Med 1995;14:357).
 func (prior Beta) Exceeds(limit float64, n, of int) float64 {
-	finite(prior.Alpha, prior.Beta)
-	if n < 0 || n > of || prior.Alpha <= 0 || prior.Beta <= 0 || !(limit > 0 && limit < 1) {
-		panic("stat: a part larger than the whole, a prior without weight or a limit that is no share")
+	finite(prior.Alpha, prior.Beta, limit)
+	switch {
+	case n < 0 || n > of || prior.Alpha <= 0 || prior.Beta <= 0:
+		panic("stat: a part larger than the whole, or a prior without weight")
+	case limit <= 0:
+		return 1
+	case limit >= 1:
+		return 0
 	}
 	return mathext.RegIncBeta(prior.Beta+float64(of-n), prior.Alpha+float64(n), 1-limit)
 }

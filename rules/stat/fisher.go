@@ -24,15 +24,15 @@ func FisherExact(n1, of1, n2, of2 int) float64 {
 // what R's fisher.test gives. Nil is an infinite value or limit; where a margin is zero, where nothing is known, all but the lower limit 0 are nil.
 func OddsRatio(n1, of1, n2, of2 int) Estimate {
 	t := newTable(n1, of1, n2, of2)
-	e := Estimate{Low: some(0)}
+	e := Estimate{Low: new(0.0)}
 	if n1 > t.low {
-		e.Low = some(t.odds(tail, func(x int) float64 { return indicator(x >= n1) }))
+		e.Low = new(t.odds(tail, func(x int) float64 { return indicator(x >= n1) }))
 	}
 	if n1 < t.high {
-		e.High = some(t.odds(1-tail, func(x int) float64 { return indicator(x > n1) }))
-		e.Value = some(0)
+		e.High = new(t.odds(1-tail, func(x int) float64 { return indicator(x > n1) }))
+		e.Value = new(0.0)
 		if n1 > t.low {
-			e.Value = some(t.odds(float64(n1), func(x int) float64 { return float64(x) }))
+			e.Value = new(t.odds(float64(n1), func(x int) float64 { return float64(x) }))
 		}
 	}
 	return e

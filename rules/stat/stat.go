@@ -27,8 +27,6 @@ type Estimate struct {
 	Value, Low, High *float64
 }
 
-func some(v float64) *float64 { return &v }
-
 // finite panics on what is not a number.
 func finite(values ...float64) {
 	for _, v := range values {

@@ -52,10 +52,10 @@ func KaplanMeier(observations []Observation) Curve {
 		s.Survival = survival
 		if survival > 0 {
 			greenwood += d / (n * (n - d))
-			s.SE = some(survival * math.Sqrt(greenwood))
+			s.SE = new(survival * math.Sqrt(greenwood))
 			if survival < 1 {
 				half := normal * math.Sqrt(greenwood) / math.Log(survival) // negative
-				s.Low, s.High = some(math.Pow(survival, math.Exp(-half))), some(math.Pow(survival, math.Exp(half)))
+				s.Low, s.High = new(math.Pow(survival, math.Exp(-half))), new(math.Pow(survival, math.Exp(half)))
 			}
 		}
 		c.Events += s.Events
@@ -97,7 +97,7 @@ func (c Curve) half(level func(Step) *float64) *float64 {
 		case first == nil:
 			first = s
 		case *v < *level(*first):
-			return some((first.Time + s.Time) / 2)
+			return new((first.Time + s.Time) / 2)
 		}
 	}
 	if first == nil {
@@ -117,7 +117,7 @@ func (c Curve) At(t float64) Estimate {
 	case len(c.Steps) == 0:
 		return Estimate{}
 	case i == 0:
-		return Estimate{Value: some(1)}
+		return Estimate{Value: new(1.0)}
 	}
 	s := c.Steps[i-1]
 	if i == len(c.Steps) && !exact && s.Survival > 0 {

@@ -1,4 +1,5 @@
-// Package trial says what is true of a trial and of no single patient: a site that has fallen silent, one subject at two sites, a gap in a feed.
+// Package trial says what is true of a trial and of no single patient: a site that has fallen silent, one subject at two sites, a gap in a
+// feed, a stopping boundary that is met.
 //
 // [Findings] is pure, as rules.Evaluate is: a function of what stands of the patients, of the feeds and of now. Its findings have the subject "-" where they
 // are nobody's and the site "-" where they are of no single site, so they take the way of every other alert.
@@ -67,6 +68,7 @@ var All = []Rule{
 	{[]string{rules.FeedStale}, silentSites},
 	{[]string{"data.two-sites"}, twoSites},
 	{[]string{"data.gap"}, gaps},
+	{[]string{rules.StoppingBoundary}, stoppingBoundaries},
 }
 
 // Case is one trial at one instant: what a rule reads, and where it reports.
@@ -90,7 +92,7 @@ func Findings(p *protocol.Protocol, s *State, now time.Time) []rules.Finding {
 
 // report completes a finding with what every finding of the case shares. The rule has set the rest.
 func (c *Case) report(f rules.Finding) {
-	f.Kind, f.Study, f.Arm, f.Protocol = "finding", c.Protocol.Study, Nobody, c.Protocol.Pin()
+	f.Kind, f.Study, f.Arm, f.Protocol = "finding", c.Protocol.Study, cmp.Or(f.Arm, Nobody), c.Protocol.Pin()
 	f.Site, f.Subject, f.Key = cmp.Or(f.Site, Nobody), cmp.Or(f.Subject, Nobody), cmp.Or(f.Key, Nobody)
 	f.ID = rules.FindingID(f.Rule, f.Study, f.Subject, f.Key, f.Onset)
 	f.Onset, f.Detected = f.Onset.In(c.Protocol.Zone), f.Detected.In(c.Protocol.Zone)

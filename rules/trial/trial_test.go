@@ -10,6 +10,7 @@ import (
 
 	"github.com/trialwatch/trialwatch/deployments/protocols"
 	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/protocol"
 	"github.com/trialwatch/trialwatch/rules/site"
 	"github.com/trialwatch/trialwatch/rules/timeline"
 	"github.com/trialwatch/trialwatch/rules/trial"
@@ -107,5 +108,43 @@ func TestSilentSites(t *testing.T) {
 	}
 	if d := cmp.Diff(want, found(t, s, "20T08:00")); d != "" {
 		t.Error(d)
+	}
+}
+
+// Of an arm and of the trial, in one instant: the arm stands in the key.
+func TestStoppingBoundary(t *testing.T) {
+	p, err := protocols.TIL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := p.Stopping[0]
+	whole.ID, whole.Per = "whole", protocol.PerTrial
+	p.Stopping = append(p.Stopping, whole)
+	s := &trial.State{}
+	for i, toxic := range []bool{true, true, true, true, true, false, false} {
+		m := trial.Member{Site: "north", Summary: rules.Summary{Enrolled: true, Treated: true, Arm: "arm-1"}}
+		for _, id := range []string{"toxicity", "whole"} {
+			n := rules.Counted{Boundary: id, From: at("01T08:00")}
+			if toxic {
+				n.Toxic, n.Known = at(fmt.Sprintf("%02dT08:00", 10+i)), at(fmt.Sprintf("%02dT09:00", 10+i))
+			}
+			m.Stopping = append(m.Stopping, n)
+		}
+		s.Members = append(s.Members, m)
+	}
+	var got []string
+	for _, f := range trial.Findings(p, s, at("20T08:00")) {
+		got = append(got, fmt.Sprintf("%s %s %s %s %s detected %s: %s", f.ID, f.Site, f.Arm, f.Status, f.Urgency, f.Detected.UTC().Format("02T15:04"), f.Message))
+	}
+	const says = "Unexpected toxicity of grade 4 or 5 in 5 of 7 patients. The probability that its rate is above 30 % is 0.977, more than 0.95; the boundary is 5 of 7. Pause and review."
+	want := []string{
+		"trial.stopping-boundary/til-il2/-/toxicity.arm-1/2026-02-14T08:00:00Z - arm-1 open urgent detected 14T09:00: Stopping boundary met in arm-1: " + says,
+		"trial.stopping-boundary/til-il2/-/whole/2026-02-14T08:00:00Z - - open urgent detected 14T09:00: Stopping boundary met in the trial: " + says,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if fs := trial.Findings(p, &trial.State{Members: s.Members[1:]}, at("20T08:00")); len(fs) != 0 {
+		t.Errorf("4 of 6: %v", fs)
 	}
 }
