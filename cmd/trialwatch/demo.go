@@ -196,8 +196,9 @@ type screen struct {
 	panels map[string][]byte
 	open   map[string]alert.Event
 	told   int
-	quiet  int // told, but not worth a line
-	hushed int // of these, before the day began
+	quiet  int    // told, but not worth a line
+	hushed int    // of these, before the day began
+	stands string // where the arms stood when that was printed last
 }
 
 const (
@@ -359,7 +360,12 @@ func (s *screen) day(day string) {
 		more = s.paint(dim, fmt.Sprintf("  (%d more for the log)", n))
 	}
 	s.hushed = s.quiet
-	fmt.Fprintf(s.w, "%s%s\n", s.paint(bold, fmt.Sprintf("── %-10s  %s", day, strings.Join(arms, "  │  "))), more)
+	stands := strings.Join(arms, "  │  ")
+	if stands == s.stands && more == "" {
+		return // quiet years
+	}
+	s.stands = stands
+	fmt.Fprintf(s.w, "%s%s\n", s.paint(bold, fmt.Sprintf("── %-10s  %s", day, stands)), more)
 }
 
 // end prints the aggregates by arm and what was told.
