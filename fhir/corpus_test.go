@@ -41,7 +41,7 @@ func decision(o *fhir.Outcome) (kind, reason string, err error) {
 			return "void", "", nil
 		}
 		said := 0
-		for _, set := range []bool{len(f.Results) > 0, f.Dose != nil, f.Procedure != nil, f.Response != nil, f.Enrolment != nil, f.Encounter != nil, f.Person != nil, f.Product != nil} {
+		for _, set := range []bool{len(f.Results) > 0, f.Dose != nil, f.Procedure != nil, f.Response != nil, f.AdverseEvent != nil, f.Enrolment != nil, f.Encounter != nil, f.Person != nil, f.Product != nil} {
 			if set {
 				said++
 			}
@@ -57,6 +57,9 @@ func decision(o *fhir.Outcome) (kind, reason string, err error) {
 		}
 		if f.Dose != nil && f.Dose.Problem != nil {
 			problems = append(problems, f.Dose.Problem.Reason)
+		}
+		if f.AdverseEvent != nil && f.AdverseEvent.Problem != nil {
+			problems = append(problems, f.AdverseEvent.Problem.Reason)
 		}
 		if f.Encounter != nil && f.Encounter.Problem != nil {
 			problems = append(problems, f.Encounter.Problem.Reason)

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -128,10 +129,16 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 			return d.noStay(h, r, raw, stay)
 		}
 		relevant = true
+	case "AdverseEvent":
+		if d.read(timeline.ClinicianGrade) == "" {
+			return nil, false, nil
+		}
+		h.status = cmp.Or(h.status, h.extensionStatus())
+		relevant = true
 	case "ResearchSubject", "Patient", "Medication":
 		relevant = true
 	}
-	isVoid := void(h.status) && h.ref.Type != "Patient" && h.ref.Type != "ResearchSubject"
+	isVoid := void(h.status) && h.ref.Type != "Patient" && h.ref.Type != "ResearchSubject" || h.potential()
 	// A void without a code may take back something that had one.
 	if isVoid && h.ref.Type != "Encounter" && h.nameless() {
 		relevant = true
@@ -185,6 +192,8 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 		p = d.enrolment(h, r, f)
 	case "Encounter":
 		p = d.encounter(h, f)
+	case "AdverseEvent":
+		p = d.adverseEvent(h, f)
 	case "Patient":
 		p = d.person(h, r, f)
 	}

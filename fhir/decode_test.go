@@ -119,6 +119,18 @@ func summary(o *fhir.Outcome) string {
 			fmt.Fprintf(&b, "!%s", r.Problem.Reason)
 		}
 	}
+	if a := f.AdverseEvent; a != nil {
+		fmt.Fprintf(&b, " adverse event %s", a.Term)
+		if a.Grade > 0 {
+			fmt.Fprintf(&b, " grade %d", a.Grade)
+		}
+		if a.Over {
+			b.WriteString(" over")
+		}
+		if a.Problem != nil {
+			b.WriteString("!" + a.Problem.Reason)
+		}
+	}
 	if e := f.Enrolment; e != nil {
 		fmt.Fprintf(&b, " enrolled %s %s arm %q/%q ids %v", e.Study, e.Status, e.AssignedArm, e.ActualArm, e.Identifiers)
 		if !e.EndsAt.IsZero() {
@@ -586,7 +598,7 @@ func TestProduct(t *testing.T)     { runRows(t, productRows) }
 func TestPerson(t *testing.T)      { runRows(t, personRows) }
 func TestJSON(t *testing.T)        { runRows(t, jsonRows) }
 
-var allRows = slices.Concat(observationRows, encounterRows, subjectRows, medicationRows, productRows, personRows, jsonRows)
+var allRows = slices.Concat(observationRows, encounterRows, adverseRows, subjectRows, medicationRows, productRows, personRows, jsonRows)
 
 // What is hostile must be refused before anything is built of it: google/fhir takes 6 s and 1 GB for 109 KB of nested extensions.
 func TestHostileInputIsCheap(t *testing.T) {

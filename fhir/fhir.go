@@ -9,7 +9,7 @@
 //  3. The elements that rules read are parsed and validated into google/fhir/go's protos (project.go): by package r4json, and what that is not
 //     sure of by google/fhir/go itself. The other elements of the resource are known by name and not looked into: a malformed telephone number
 //     must not lose a neutrophil count, and the parser's cost grows with every element.
-//  4. The parsed resource becomes a fact (observation.go, medication.go, subject.go), or a fact with a reason, or a dead letter.
+//  4. The parsed resource becomes a fact (observation.go, medication.go, adverse.go, subject.go), or a fact with a reason, or a dead letter.
 //
 // What becomes of which resource is tabulated in docs/feeds.md; reviewed verdicts on public example files are in testdata/decisions.tsv.
 package fhir

@@ -152,6 +152,12 @@ func r5Shape(h *head) string {
 				return name
 			}
 		}
+	case "AdverseEvent":
+		for _, name := range []string{"status", "code", "occurrenceDateTime", "occurrencePeriod", "occurrenceTiming", "resultingEffect", "participant"} {
+			if h.doc.get(name) != nil {
+				return name
+			}
+		}
 	case "Procedure":
 		for _, name := range []string{"occurrenceDateTime", "occurrencePeriod"} {
 			if h.doc.get(name) != nil {
@@ -207,7 +213,7 @@ func (h *head) nameless() bool {
 // meaning round just as well. Names with escapes have been refused before, so the bytes tell.
 func (h *head) modifier() string {
 	const name = "modifierExtension"
-	if h.doc.get(name) != nil {
+	if h.doc.get(name) != nil && !h.onlyStatus() {
 		return name
 	}
 	for _, element := range [...]string{"contained", "interpretation", "reasonCode"} {

@@ -20,6 +20,7 @@ var parsed = map[string][]string{
 	"Procedure":       {"status", "code", "subject", "performedDateTime", "performedPeriod", "performedString", "performedAge", "performedRange"},
 	"ResearchSubject": {"status", "period", "study", "individual", "assignedArm", "actualArm", "identifier"},
 	"Encounter":       {"status", "class", "subject", "period"},
+	"AdverseEvent":    {"actuality", "event", "subject", "date", "detected", "outcome"},
 	"Patient":         {"identifier", "link", "deceasedBoolean", "deceasedDateTime"},
 	"Medication":      {"status", "code", "amount", "ingredient"},
 }

@@ -44,7 +44,7 @@ func TestEveryRuleIsDocumented(t *testing.T) {
 		t.Errorf("headings of docs/rules.md (-rules that exist +headings):\n%s", d)
 	}
 	// Every file that an example names is there.
-	for _, m := range regexp.MustCompile(`\bs[0-9]{2}-[a-z0-9-]+`).FindAll(page, -1) {
+	for _, m := range regexp.MustCompile(`\b(?:s[0-9]{2}|ae)-[a-z0-9-]+`).FindAll(page, -1) {
 		if _, err := os.Stat("../deployments/protocols/til-il2/scenarios/" + string(m) + ".txtar"); err != nil {
 			t.Errorf("docs/rules.md names a story that is not there: %v", err)
 		}

@@ -20,7 +20,9 @@ func (x *explainer) prove(f *Finding) Proof {
 	for i := range f.Evidence {
 		p.Facts = append(p.Facts, x.evidence(&f.Evidence[i]))
 	}
+	graded := x.proveClinician(&p)
 	switch family, _, _ := strings.Cut(f.Rule, "."); {
+	case graded == len(f.Evidence) && graded > 0: // the data say nothing of it
 	case f.Rule == "tox."+ctcae.FebrileNeutropeniaSlug:
 		x.proveFN(&p)
 	case family == "tox":
@@ -34,6 +36,24 @@ func (x *explainer) prove(f *Finding) Proof {
 		p.Because = append(p.Because, fmt.Sprintf("Urgency %s is set by the protocol for this rule.", f.Urgency))
 	}
 	return p
+}
+
+// proveClinician shows what clinicians graded of a toxicity, and counts it.
+func (x *explainer) proveClinician(p *Proof) (n int) {
+	slug, tox := strings.CutPrefix(p.Rule, "tox.")
+	if !tox {
+		return 0
+	}
+	for i := range p.Evidence {
+		if e := &p.Evidence[i]; e.Role == adverseEventRole {
+			n++
+			p.Because = append(p.Because, fmt.Sprintf("A clinician's grade goes before what the data give: %s, %s.", e.Ref, e.Value))
+		}
+	}
+	if n > 0 {
+		p.Source = ctcae.List(x.c.Protocol.CTCAE, slug).Source()
+	}
+	return n
 }
 
 // proveTerm grades the results of the episode again and shows how.
@@ -163,7 +183,7 @@ func (x *explainer) proveFN(p *Proof) {
 	fn := c.Protocol.FN
 	p.Source = fn.Cite
 	certain, possible := c.feverEpisodes()
-	episodes := certain
+	episodes := slices.Concat(certain, possible) // a clinician may have graded what was only possible
 	if p.Grade == nil {
 		episodes = possible
 	}
@@ -177,6 +197,7 @@ func (x *explainer) proveFN(p *Proof) {
 		}
 		p.Because = append(p.Because, fmt.Sprintf("The episode ends at the earlier of the first count not below %s %s and %s after the last reading of at least %s Cel that follows in such steps: %s.",
 			fn.NeutrophilsBelow.Value.Round(), fn.NeutrophilsBelow.Unit, span(fn.EpisodeGap.D()), fn.Sustained.Value.Round(), x.clock(e.end)))
+		break
 	}
 	if p.Expected {
 		p.Because = append(p.Because, "Expected by the protocol; it is urgent all the same.")

@@ -152,6 +152,10 @@ func everything(r *rand.Rand, p *protocol.Protocol) []*timeline.Fact {
 		case 5:
 			f = c.add(timeline.Ref{Type: "ResearchSubject", ID: fmt.Sprint("rs-", r.IntN(3))}, when())
 			f.Enrolment = &timeline.Enrolment{Study: "ResearchStudy/til-il2", Status: []string{"on-study", "off-study", "candidate"}[r.IntN(3)], Identifiers: []string{"urn:x|S-001"}, AssignedArm: "arm-1", Start: f.At}
+		case 7:
+			f = c.add(timeline.Ref{Type: "AdverseEvent", ID: fmt.Sprint("ae", c.n)}, when())
+			terms := []string{"febrile-neutropenia", "fever", "neutrophil-count-decreased", "nausea", "hypotension", ""}
+			f.AdverseEvent = &timeline.AdverseEvent{Term: terms[r.IntN(len(terms))], Grade: r.IntN(6), Over: r.IntN(3) == 0}
 		case 6:
 			f = c.add(timeline.Ref{Type: "Patient", ID: []string{"p1", "p2"}[r.IntN(2)]}, time.Time{})
 			f.Person = &timeline.Person{Sex: "female", Born: fmt.Sprint(1950+r.IntN(40), "-05-05")}

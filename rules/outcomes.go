@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -202,18 +203,21 @@ func (c *Case) survival(start time.Time) (pfs, os *Followed) {
 	return pfs, os
 }
 
-// died is when the patient died, zero while alive.
+// died is when the patient died, zero while alive: the day that a Patient resource names, else that of an adverse event of grade 5, whose date may be that on
+// which the event began.
 func (c *Case) died() time.Time {
-	var first time.Time
+	var named, fatal time.Time
 	for _, f := range c.Timeline.Others() {
-		if f.Person == nil {
-			continue
-		}
-		if at := f.Person.Deceased.Start; !at.IsZero() && !at.After(c.Now) && (first.IsZero() || at.Before(first)) {
-			first = at
+		switch {
+		case f.Person != nil:
+			if at := f.Person.Deceased.Start; !at.IsZero() && !at.After(c.Now) && (named.IsZero() || at.Before(named)) {
+				named = at
+			}
+		case f.AdverseEvent != nil && c.usable(f) && c.fatal(f.AdverseEvent) && fatal.IsZero():
+			fatal = f.At.Start
 		}
 	}
-	return first
+	return cmp.Or(named, fatal)
 }
 
 // lastAlive is the latest time at which something was measured, given or seen, up to a limit.
@@ -239,7 +243,7 @@ func (c *Case) lastAlive(limit time.Time) time.Time {
 		}
 	}
 	for _, f := range c.Timeline.Others() {
-		if (f.Procedure != nil || f.Response != nil) && c.usable(f) {
+		if (f.Procedure != nil || f.Response != nil || f.AdverseEvent != nil) && c.usable(f) {
 			see(f.At.Start)
 		}
 	}

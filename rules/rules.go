@@ -28,7 +28,7 @@ type Rule struct {
 	Eval  func(*Case)
 }
 
-// All are the rules, in no particular order: none reads another's findings.
+// All are the rules, in no particular order: none reads another's findings. What clinicians graded is laid over what they find: see [adverseEvents].
 var All = []Rule{
 	{append(toxicityIDs(), "data.ungradable"), nil, toxicity},
 	{[]string{"tox.febrile-neutropenia"}, append([]string{timeline.Temperature, timeline.Vasopressor}, countConcepts...), febrileNeutropenia},
@@ -50,6 +50,7 @@ var All = []Rule{
 	{[]string{"data.ungradable"}, nil, unresolvedMedications},
 	{[]string{"data.ungradable", "data.implausible"}, []string{timeline.Inpatient}, unplacedStays},
 	{[]string{"data.arm-changed"}, nil, armChanged},
+	{append(listedIDs(), "data.ungradable", "data.implausible"), []string{timeline.ClinicianGrade}, adverseEvents},
 }
 
 // toxicityIDs are the ids of all terms that some version of the CTCAE grades.
@@ -177,11 +178,12 @@ func (c *Case) membership() Membership {
 	}
 }
 
-// evaluate runs the rules and sorts what they report.
+// evaluate runs the rules, lays over them what clinicians graded, and sorts what they report.
 func (c *Case) evaluate() {
 	for i := range All {
 		c.part("rule", strconv.Itoa(i), func() { All[i].Eval(c) })
 	}
+	c.clinicians()
 	slices.SortFunc(c.findings, func(a, b Finding) int { return a.Compare(&b) })
 }
 

@@ -31,6 +31,19 @@ func TestStoppingCountsPatients(t *testing.T) {
 			c.lab(timeline.CreatinineMass, "6.2", "d4 06:00", limits)
 			c.lab(timeline.CreatinineMass, "6.4", "d5 06:00", limits)
 		}, "d6 00:00", "02-09T08:00 toxic 02-20T06:00 known 02-20T06:05"},
+		{"a clinician's grade 4, on the day", at4, func(c *chart) { c.drug(timeline.Cyclophosphamide, "d-7 08:00"); c.graded("sepsis", 4, "d4") }, "d6 00:00", "02-09T08:00 toxic 02-20T00:00 known 02-20T20:00"},
+		{"of the day of the first treatment", at4, func(c *chart) { c.drug(timeline.Cyclophosphamide, "d-7 08:00"); c.graded("sepsis", 4, "d-7") }, "d6 00:00", "02-09T08:00 toxic 02-09T08:00 known 02-09T20:00"},
+		{"of the day before", at4, func(c *chart) { c.drug(timeline.Cyclophosphamide, "d-7 08:00"); c.graded("sepsis", 4, "d-8") }, "d6 00:00", "02-09T08:00"},
+		{"a clinician's grade 3 where the data say 4", at4, func(c *chart) {
+			c.drug(timeline.Cyclophosphamide, "d-7 08:00")
+			c.lab(timeline.CreatinineMass, "6.2", "d4 06:00", limits)
+			c.graded("creatinine-increased", 3, "d4")
+		}, "d6 00:00", "02-09T08:00"},
+		{"a clinician's grade 4 where the data say 3: not before the episode", at4, func(c *chart) {
+			c.drug(timeline.Cyclophosphamide, "d-7 08:00")
+			c.lab(timeline.CreatinineMass, "3.2", "d4 06:00", limits)
+			c.graded("creatinine-increased", 4, "d4")
+		}, "d6 00:00", "02-09T08:00 toxic 02-20T06:00 known 02-20T20:00"},
 		{"a preliminary grade 4", at4, func(c *chart) {
 			c.drug(timeline.Cyclophosphamide, "d-7 08:00")
 			c.lab(timeline.CreatinineMass, "6.2", "d4 06:00", limits).Provisional = true

@@ -60,7 +60,7 @@ var folders = []struct {
 	{"rules/aggregate", true, []string{module + "rules"}, "a panel is a function of the patients' contributions"},
 	{
 		"fhir", false,
-		[]string{module + "rules/timeline", module + "rules/decimal", module + "rules/unit", module + "fhir/r4json", module + "fhir/internal/jsonscan", "github.com/google/fhir/go", "github.com/go-json-experiment/json", "github.com/goccy/go-yaml", "google.golang.org/protobuf"},
+		[]string{module + "rules/timeline", module + "rules/decimal", module + "rules/unit", module + "rules/ctcae", module + "fhir/r4json", module + "fhir/internal/jsonscan", "github.com/google/fhir/go", "github.com/go-json-experiment/json", "github.com/goccy/go-yaml", "google.golang.org/protobuf"},
 		"fhir turns bytes into facts; it neither judges nor moves them",
 	},
 	{

@@ -221,7 +221,7 @@ var ruleTexts = []ruleText{
 			return "further than " + span(p.FutureTolerance) + " after receipt", ""
 		}, fixed("design default"),
 	},
-	{"data.ungradable", "a result of a monitored term that has no grade and may hide one; doses by weight of a patient without a weight; administrations whose Medication has not come; a stay in hospital without a start; a death without a day; a tumour assessment that names no category", "", func(p *protocol.Protocol) (string, string) {
+	{"data.ungradable", "a result of a monitored term that has no grade and may hide one; doses by weight of a patient without a weight; administrations whose Medication has not come; a stay in hospital without a start; a death without a day; a tumour assessment that names no category; an adverse event without a term or a grade of the pinned CTCAE", "", func(p *protocol.Protocol) (string, string) {
 		return plural(len(p.Normal), "limit of normal of the site", "limits of normal of the site") + "; Medications " + span(p.MedicationWait) + " after receipt", ""
 	}, fixed("design default")},
 	{"data.timing-unknown", "a date without a time where hours matter", "", always("–"), fixed("design default")},
@@ -266,9 +266,11 @@ var beyondTheCore = []ruleText{
 func ruleTable(d *document, p *protocol.Protocol) {
 	t := table{"rules", []string{"rule", "says", "parameters", "urgency", "importance", "source"}, nil}
 	idle := table{"rules", []string{"rule", "why it does not run"}, nil}
+	says := "any term, as a clinician graded it in an AdverseEvent"
 	if len(p.Terms) > 0 {
-		t.rows = append(t.rows, []string{code("tox.…"), fmt.Sprintf("each of the %s above, by its grade", plural(len(p.Terms), "term", "terms")), "see above", byGrade(p), "–", plain(p.CTCAE.Source())})
+		says = fmt.Sprintf("each of the %s above, by its grade; any term, as a clinician graded it in an AdverseEvent, which goes first", plural(len(p.Terms), "term", "terms"))
 	}
+	t.rows = append(t.rows, []string{code("tox.…"), says, "see above", byGrade(p), "–", plain(p.CTCAE.Source())})
 	for _, r := range slices.Concat(ruleTexts, beyondTheCore) {
 		parameters, why := r.parameters(p)
 		if why != "" {

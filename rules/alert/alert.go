@@ -273,7 +273,7 @@ func stands(before []rules.Finding, f *rules.Finding) bool {
 func same(a, b *rules.Finding) bool {
 	return a.ID == b.ID && a.Rule == b.Rule && a.Study == b.Study && a.Site == b.Site && a.Subject == b.Subject && a.Arm == b.Arm && a.Status == b.Status &&
 		a.Term == b.Term && a.CTCAE == b.CTCAE && equal(a.Grade, b.Grade) && equal(a.GradeMax, b.GradeMax) && equal(a.Current, b.Current) &&
-		equal(a.BaselineGrade, b.BaselineGrade) && equal(a.TreatmentEmergent, b.TreatmentEmergent) && a.NeedsReview == b.NeedsReview && equal(&a.Onset, &b.Onset) &&
+		equal(a.BaselineGrade, b.BaselineGrade) && equal(a.TreatmentEmergent, b.TreatmentEmergent) && a.NeedsReview == b.NeedsReview && a.Onset == b.Onset &&
 		equal(a.End, b.End) && a.Urgency == b.Urgency && a.Expected == b.Expected && a.Importance == b.Importance && a.Message == b.Message &&
 		sameEvidence(a.Evidence, b.Evidence)
 }

@@ -42,12 +42,12 @@ type State string
 // States of a version. The zero value is [Usable].
 const (
 	Usable  State = ""        // it says something
-	Void    State = "void"    // it takes the resource back: entered-in-error, cancelled, DELETE
+	Void    State = "void"    // it takes the resource back: entered-in-error, cancelled, DELETE, an AdverseEvent that is only potential
 	Refused State = "refused" // it could not be read; it never wins, but a refused version greater than the winner makes the winner doubtful
 )
 
-// Fact is one version of one resource as rules see it. Exactly one of Results, Dose, Procedure, Response, Enrolment, Encounter, Person and Product is set in a usable fact;
-// none in a void or refused one. Facts are values that nobody changes once built: slices and pointers may be shared.
+// Fact is one version of one resource as rules see it. Exactly one of Results, Dose, Procedure, Response, AdverseEvent, Enrolment, Encounter, Person and Product is set in a usable
+// fact; none in a void or refused one. Facts are values that nobody changes once built: slices and pointers may be shared.
 type Fact struct {
 	Ref        Ref       `json:"ref"`
 	Version    Version   `json:"version,omitzero"`
@@ -61,14 +61,15 @@ type Fact struct {
 	// End is the end of the effective or performed period, or of an Encounter's, zero where there is none.
 	End time.Time `json:"end,omitzero"`
 
-	Results   []Result   `json:"results,omitempty"`
-	Dose      *Dose      `json:"dose,omitempty"`
-	Procedure *Procedure `json:"procedure,omitempty"`
-	Response  *Response  `json:"response,omitempty"`
-	Enrolment *Enrolment `json:"enrolment,omitempty"`
-	Encounter *Encounter `json:"encounter,omitempty"`
-	Person    *Person    `json:"person,omitempty"`
-	Product   *Product   `json:"product,omitempty"`
+	Results      []Result      `json:"results,omitempty"`
+	Dose         *Dose         `json:"dose,omitempty"`
+	Procedure    *Procedure    `json:"procedure,omitempty"`
+	Response     *Response     `json:"response,omitempty"`
+	AdverseEvent *AdverseEvent `json:"adverseEvent,omitempty"`
+	Enrolment    *Enrolment    `json:"enrolment,omitempty"`
+	Encounter    *Encounter    `json:"encounter,omitempty"`
+	Person       *Person       `json:"person,omitempty"`
+	Product      *Product      `json:"product,omitempty"`
 }
 
 // Owner is the identity under which a fact is filed: the patient's, and for a Medication, which is nobody's, its own reference. "" is nobody.
@@ -144,6 +145,8 @@ const (
 	ProblemValueText     = "value-text"     // text or a code where a number is needed: data.ungradable
 	ProblemValueRange    = "value-range"    // more digits than can be compared exactly: data.ungradable
 	ProblemNoCategory    = "no-category"    // a response that is none of the protocol's categories, or two: data.ungradable
+	ProblemNoTerm        = "no-term"        // an AdverseEvent that names no term of the CTCAE, or two: data.ungradable
+	ProblemNoGrade       = "no-grade"       // an AdverseEvent without a grade of 1 to 5, or with two: data.ungradable
 	ProblemStatusUnknown = "status-unknown" // status "unknown": data.ungradable
 	ProblemUnitFamily    = "unit-family"    // only as a Doubt: the code names another family of units than the unit: data.implausible
 )
@@ -384,6 +387,17 @@ type Procedure struct {
 	Product  *Fact `json:"-"`
 	Doubtful bool  `json:"-"`
 }
+
+// AdverseEvent is one AdverseEvent: a toxicity as a clinician graded it. [Fact.At] is when it occurred, and [Fact.End] when it was over, zero where nobody says so.
+type AdverseEvent struct {
+	Term    string   `json:"term,omitempty"`  // of some version of the CTCAE, in kebab case; "" where the resource names none, or two
+	Grade   int      `json:"grade,omitempty"` // 1 to 5; 0 where the resource gives none, or two
+	Over    bool     `json:"over,omitempty"`  // the outcome says that it has resolved; when, only [Fact.End] tells
+	Problem *Problem `json:"problem,omitempty"`
+}
+
+// ClinicianGrade is the concept of an AdverseEvent.
+const ClinicianGrade = "clinician-grade"
 
 // Enrolment is one ResearchSubject.
 type Enrolment struct {

@@ -16,7 +16,7 @@ type Timeline struct {
 	series     map[string]*series
 	doses      list     // with Dose
 	encounters list     // with Encounter
-	others     list     // Procedure, Response, Enrolment, Person
+	others     list     // Procedure, Response, AdverseEvent, Enrolment, Person
 	names      revision // of the names of the series
 	doubts     revision // of what is doubtful
 	receipts   revision // of when something came
@@ -139,7 +139,7 @@ func (t *Timeline) Doses() []*Fact { return t.doses.facts }
 // Encounters returns the encounters in clinical time, ties by resource. The caller must not change it.
 func (t *Timeline) Encounters() []*Fact { return t.encounters.facts }
 
-// Others returns procedures, tumour responses, enrolments and persons in clinical time, ties by resource. The caller must not change it.
+// Others returns procedures, tumour responses, adverse events, enrolments and persons in clinical time, ties by resource. The caller must not change it.
 func (t *Timeline) Others() []*Fact { return t.others.facts }
 
 // Versions are the versions of a resource that could be read, the greatest last.
@@ -233,7 +233,7 @@ func (t *Timeline) listOf(f *Fact) *list {
 		return &t.doses
 	case f.Encounter != nil:
 		return &t.encounters
-	case f.Procedure != nil || f.Response != nil || f.Enrolment != nil || f.Person != nil:
+	case f.Procedure != nil || f.Response != nil || f.AdverseEvent != nil || f.Enrolment != nil || f.Person != nil:
 		return &t.others
 	}
 	return nil
