@@ -13,7 +13,7 @@ import (
 const (
 	everySix    = "    firstDay: 21\n    everyDays: 42\n"
 	everyThree  = "    firstDay: 21\n    everyDays: 21\n"
-	important   = "    missed: important\n"
+	important   = "    forDays: 730\n"
 	pembrolizer = "    cite: Dose, start, interval and 2 years from the abstract; the window is a design default\n"
 )
 

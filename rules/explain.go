@@ -35,7 +35,7 @@ func Explain(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) *Explan
 		Kind: "explanation", Study: p.Study, Protocol: ProtocolVersion{p.Version, p.Hash, string(p.CTCAE)}, Site: c.Site, Subject: c.Subject, Arm: c.Arm, AsOf: c.local(now),
 		Enrolment: x.fact(c.enrolled, "enrolment", c.Enrolment.Status), ArmAsSent: c.Enrolment.AssignedArm,
 		OffStudy: x.time(c.OffStudy), Treated: x.time(c.Treated), LastTreatment: x.time(c.lastTreatment),
-		Baselines: x.baselines(), Courses: x.courses(), Findings: []Proof{},
+		Baselines: x.baselines(), Courses: x.courses(), Assessments: x.assessments(), Findings: []Proof{},
 	}
 	if c.Day0Fact != nil {
 		day := c.local(c.Day0)

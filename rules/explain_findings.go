@@ -254,6 +254,9 @@ func (x *explainer) proveDose(p *Proof) {
 			p.Because, p.Source = append(p.Because, fmt.Sprintf("%s: %s.", n.Title, limit)), n.Cite
 		}
 		return
+	case "dev.assessment-missed":
+		x.proveVisit(p)
+		return
 	case "dev.conmed-prohibited":
 		for i := range c.Protocol.Prohibited {
 			n := &c.Protocol.Prohibited[i]

@@ -24,7 +24,9 @@ type Explanation struct {
 	DosingWeight  *FactProof      `json:"dosingWeight"` // null where none is known, or the protocol compares no doses
 	Baselines     []BaselineProof `json:"baselines"`    // of the analytes that were measured and are compared with theirs
 	Courses       []CourseProof   `json:"courses"`      // of the regimens of the assigned arm
-	Findings      []Proof         `json:"findings"`     // sorted as Evaluate sorts them
+	// Assessments are what the protocol asks to be examined, of those whose days are known.
+	Assessments []AssessmentProof `json:"assessments"`
+	Findings    []Proof           `json:"findings"` // sorted as Evaluate sorts them
 }
 
 // ProtocolVersion names a protocol file.
@@ -89,6 +91,29 @@ type SlotProof struct {
 	Timing     string     `json:"timing"`     // of a given dose: in time, early or late, with by how much
 	Record     *FactProof `json:"record"`     // null where nothing fills it
 	Amount     string     `json:"amount"`     // of a given dose: how it lies to the planned one, "" where that is not compared
+}
+
+// AssessmentProof is an assessment as it went.
+type AssessmentProof struct {
+	Assessment string       `json:"assessment"`
+	Title      string       `json:"title"`
+	ByHours    bool         `json:"byHours"` // due after hours, not on days
+	Start      time.Time    `json:"start"`   // of what its times are counted from
+	InForce    string       `json:"inForce"`
+	Cite       string       `json:"cite"`
+	Times      []VisitProof `json:"times"` // that have come, and the next
+}
+
+// VisitProof is one time at which an assessment was due, and what shows that it was made.
+type VisitProof struct {
+	Label   string      `json:"label"` // "day 3"
+	Due     time.Time   `json:"due"`
+	From    time.Time   `json:"from"` // in time from
+	To      time.Time   `json:"to"`   // to; it is missed from then on
+	State   string      `json:"state"`
+	Timing  string      `json:"timing"`  // of one that was made: "in time", or by how much not
+	Shown   []FactProof `json:"shown"`   // the results
+	Missing []string    `json:"missing"` // what is needed and was not sent
 }
 
 // Proof is a finding with why it is true.

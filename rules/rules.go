@@ -44,6 +44,7 @@ var All = []Rule{
 	{[]string{"data.unit-missing", "data.implausible", "data.ungradable", "data.timing-unknown"}, nil, dataQuality},
 	{[]string{"data.implausible", "data.ungradable"}, nil, responseQuality},
 	{[]string{"data.ungradable"}, nil, undatedDeath},
+	{[]string{"dev.assessment-missed"}, nil, assessments},
 	{[]string{"data.not-on-study"}, nil, notOnStudy},
 	{[]string{"dev.til-precondition"}, nil, preconditions},
 	{[]string{"dev.conmed-prohibited"}, nil, prohibited},
@@ -75,7 +76,19 @@ func Reads(protocols ...*protocol.Protocol) map[string]bool {
 		}
 	}
 	for _, p := range protocols {
-		reads[p.Day0] = true
+		if p.Day0 != protocol.Enrolled {
+			reads[p.Day0] = true
+		}
+		for i := range p.Assessments {
+			for _, names := range p.Assessments[i].Needs {
+				for _, name := range names {
+					reads[name] = true
+				}
+			}
+			if from := p.Assessments[i].From; from != "" && from != protocol.Enrolled {
+				reads[from] = true
+			}
+		}
 		for _, name := range p.Treatments {
 			reads[name] = true
 		}
@@ -200,6 +213,7 @@ type Case struct {
 	findings []Finding
 	next     time.Time
 	courses  []course
+	examined []examined // only where somebody asks for an explanation
 	listens  bool
 	// elsewhere are given doses of another arm's regimen: no slot of the assigned arm's takes them.
 	elsewhere map[*timeline.Fact]bool
@@ -211,6 +225,8 @@ type Case struct {
 	neutrophils  [2]shared[[]count] // 0 with those of which only the day is known, 1 without
 	walked       shared[*walk]
 	silences     shared[[]silence]
+
+	midnights [32]time.Time // of the study days from day 0 on
 
 	// memo is where parts are recalled from, nil where everything is worked out.
 	memo *Memo
@@ -229,8 +245,9 @@ type patient struct {
 	Day0     time.Time
 	Day0End  time.Time
 	Day0Fact *timeline.Fact
-	// OffStudy is when the patient left the study, zero while on it.
+	// OffStudy is when the patient left the study, zero while on it; Left is when expectations stop: then, or with death.
 	OffStudy time.Time
+	Left     time.Time
 
 	// Treated is when the first study treatment was given, zero while none was; baselines lie before it.
 	Treated time.Time
@@ -284,6 +301,10 @@ func newCase(tl *timeline.Timeline, p *protocol.Protocol, now time.Time) *Case {
 			c.OffStudy = time.Time{}
 		}
 	}
+	c.Left = c.OffStudy
+	if died := c.died(); !died.IsZero() && (c.Left.IsZero() || died.Before(c.Left)) {
+		c.Left = died
+	}
 	c.findDay0()
 	c.findTreatment()
 	c.wakeForFuture()
@@ -319,17 +340,17 @@ func subjectIdentifier(f *timeline.Fact, p *protocol.Protocol) string {
 	return ""
 }
 
-// findDay0 finds the first start of what defines day 0: a procedure, or the first dose of a drug.
+// findDay0 finds the first start of what defines day 0: a procedure, the first given dose of a drug, or the enrolment.
 func (c *Case) findDay0() {
+	if c.Protocol.Day0 == protocol.Enrolled {
+		if start := c.Enrolment.Start.Start; !start.IsZero() {
+			c.Day0, c.Day0End, c.Day0Fact = start, start, c.enrolled
+		}
+		return
+	}
 	take := func(f *timeline.Fact) {
 		if c.Day0Fact == nil || f.At.Start.Before(c.Day0) {
 			c.Day0, c.Day0End, c.Day0Fact = f.At.Start, cmp.Or(f.End, f.At.Start), f
-		}
-	}
-	for _, f := range c.Timeline.Doses() {
-		if f.Dose.Drug == c.Protocol.Day0 && f.Dose.Problem == nil && f.Dose.Given() && c.usable(f) {
-			take(f)
-			break
 		}
 	}
 	for _, f := range c.Timeline.Others() {
@@ -339,10 +360,15 @@ func (c *Case) findDay0() {
 		switch f.Procedure.Status {
 		case "completed", "in-progress", "stopped":
 			take(f)
-			return
 		}
 	}
+	if f := c.firstDose(c.Protocol.Day0); f != nil {
+		take(f)
+	}
 }
+
+// left reports whether the patient has left the study, or died, before an instant.
+func (c *Case) left(t time.Time) bool { return !c.Left.IsZero() && c.Left.Before(t) }
 
 // findTreatment finds the first and the last dose of any treatment of the study.
 func (c *Case) findTreatment() {
@@ -508,8 +534,21 @@ func (c *Case) day(t time.Time) (day int, ok bool) {
 }
 
 // midnight is the first instant of a study day in the site's zone.
-func (c *Case) midnight(day int) time.Time {
-	d := c.local(c.Day0)
+func (c *Case) midnight(day int) time.Time { return c.midnightAfter(c.Day0, day) }
+
+// midnightAfter is the first instant of the site-local day so many days after that of an instant.
+func (c *Case) midnightAfter(t time.Time, day int) time.Time {
+	if day < 0 || day >= len(c.midnights) || !t.Equal(c.Day0) {
+		return c.startOfDay(t, day)
+	}
+	if c.midnights[day].IsZero() {
+		c.midnights[day] = c.startOfDay(t, day)
+	}
+	return c.midnights[day]
+}
+
+func (c *Case) startOfDay(t time.Time, day int) time.Time {
+	d := c.local(t)
 	return time.Date(d.Year(), d.Month(), d.Day()+day, 0, 0, 0, 0, c.Protocol.Zone)
 }
 
@@ -522,15 +561,23 @@ func daysBetween(a, b time.Time) int {
 
 // firstGiven is the clinical time of the first given dose of a drug, or of the first procedure of that kind; zero if there is none.
 func (c *Case) firstGiven(concept string) time.Time {
-	for _, f := range c.Timeline.Doses() {
-		if f.Dose.Drug == concept && f.Dose.Problem == nil && f.Dose.Given() && c.usable(f) {
-			return f.At.Start
-		}
+	if f := c.firstDose(concept); f != nil {
+		return f.At.Start
 	}
 	if concept == c.Protocol.Day0 {
 		return c.Day0
 	}
 	return time.Time{}
+}
+
+// firstDose is the first given dose of a drug, nil if there is none.
+func (c *Case) firstDose(drug string) *timeline.Fact {
+	for _, f := range c.Timeline.Doses() {
+		if f.Dose.Drug == drug && f.Dose.Problem == nil && f.Dose.Given() && c.usable(f) {
+			return f
+		}
+	}
+	return nil
 }
 
 // expectedAt reports whether a toxicity with this onset is one that the protocol expects.

@@ -190,7 +190,7 @@ func (c *Case) endInterval(k *course, due, firstGiven, lastGiven, stopped time.T
 		}
 	}
 	earliest(stopped)
-	earliest(c.OffStudy)
+	earliest(c.Left)
 	switch {
 	case !firstGiven.IsZero():
 		earliest(firstGiven.Add(k.regimen.Course.D()))
@@ -247,7 +247,7 @@ func (c *Case) walkDaily(r *protocol.Regimen) course {
 		return k
 	}
 	k.end = c.midnight(r.LastDay + 1)
-	for _, t := range []time.Time{stopped, c.OffStudy} {
+	for _, t := range []time.Time{stopped, c.Left} {
 		if !t.IsZero() && t.Before(k.end) {
 			k.end = t
 		}
@@ -311,8 +311,8 @@ func (c *Case) walkCycle(r *protocol.Regimen) course {
 	}
 	last := r.FirstDay + r.ForDays
 	k.end = c.midnight(last + 1)
-	if !c.OffStudy.IsZero() && c.OffStudy.Before(k.end) {
-		k.end = c.OffStudy
+	if !c.Left.IsZero() && c.Left.Before(k.end) {
+		k.end = c.Left
 	}
 	day, known := r.FirstDay, c.Day0Fact.KnownAt()
 	settle := func(s slot) {

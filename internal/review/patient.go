@@ -20,6 +20,7 @@ func Patient(w io.Writer, e *rules.Explanation) error {
 	p.facts()
 	p.baselines()
 	p.courses()
+	p.assessments()
 	out.line("\nFINDINGS  %d", len(e.Findings))
 	for i := range e.Findings {
 		p.finding(i+1, &e.Findings[i])
@@ -82,7 +83,7 @@ func (p *patient) facts() {
 		rows = append(rows, []string{"left the study", "", clock(*e.OffStudy), ""})
 	}
 	if e.Day0 != nil {
-		rows = append(rows, []string{"day 0", "infusion until " + clock(e.Day0.End), clock(e.Day0.Start), record(&e.Day0.Fact)})
+		rows = append(rows, []string{"day 0", e.Day0.Fact.Role + " until " + clock(e.Day0.End), clock(e.Day0.Start), record(&e.Day0.Fact)})
 	} else {
 		rows = append(rows, []string{"day 0", "none yet", "", ""})
 	}
@@ -182,6 +183,50 @@ func (p *patient) courses() {
 		}
 		p.table("  ", rows)
 	}
+}
+
+func (p *patient) assessments() {
+	for i := range p.e.Assessments {
+		a := &p.e.Assessments[i]
+		in := ""
+		if a.InForce != "" {
+			in = " (" + a.InForce + ")"
+		}
+		p.out.line("\nASSESSED  %s%s", a.Title, in)
+		due := func(t time.Time) string { return t.Format(time.DateOnly) }
+		if a.ByHours {
+			due = clock
+		}
+		var rows [][]string
+		for j := range a.Times {
+			rows = append(rows, visitRow(&a.Times[j], due))
+		}
+		if len(rows) == 0 {
+			p.out.line("  none yet")
+		}
+		p.table("  ", rows)
+	}
+}
+
+// visitRow is one time of an assessment: when it was due, what became of it, the results, and where they stand.
+func visitRow(v *rules.VisitProof, due func(time.Time) string) []string {
+	state := v.State
+	if v.Timing != "" && v.Timing != "in time" {
+		state = v.Timing
+	}
+	var shown, refs []string
+	for i := range v.Shown {
+		f := &v.Shown[i]
+		shown, refs = append(shown, clock(f.At)+" "+f.Role+" "+sent(f)), append(refs, record(f))
+	}
+	switch {
+	case len(v.Missing) == 0:
+	case len(v.Shown) == 0:
+		refs = append(refs, "no record; missed from "+clock(v.To))
+	default:
+		refs = append(refs, "no "+strings.Join(v.Missing, ", "))
+	}
+	return []string{v.Label, "due " + due(v.Due), state, strings.Join(shown, "; "), strings.Join(refs, "; ")}
 }
 
 func (p *patient) finding(n int, f *rules.Proof) {

@@ -24,7 +24,7 @@ var (
 		{"subjectSystem", "System of the subject's identifier", "that identifier names the subject"},
 		{"ctcae", "CTCAE version", "pinned: the same value can have another grade in another version"},
 		{"timezone", "Time zone", "of study days, midnights and dates without a time"},
-		{"day0", "Day 0", "the site-local calendar day on which the first of these starts"},
+		{"day0", "Day 0", "the site-local calendar day of the first of these: the start of a procedure, a given dose, or the enrolment"},
 		{"treatments", "Study treatments", "a patient is treated from the first that is given; baselines lie before it"},
 		{"afterOffStudy", "Graded after the end of the study", "expectations stop at once"},
 		{"emergentFor", "Treatment-emergent", "up to so long after the last dose of a treatment"},
@@ -52,6 +52,16 @@ var (
 		{"forDays", "For so many days", "from the first due day"},
 		{"missed", "Importance of a missed dose", "in place of minor"},
 		{"inForce", "In force", "in site-local days; what is due or given outside is not judged by this"},
+		{"cite", "Source", ""},
+	}
+	assessmentFields = []field{
+		{"any", "Shown by a result of", "one of these"},
+		{"all", "Shown by results of", "each of these"},
+		{"from", "Days are counted from", "in place of day 0"},
+		{"windowDays", "Window, days", "either side of the day that is due, in site-local days; it is missed at the midnight that ends the window"},
+		{"window", "Window", "either side of the due time, bounds included; it is missed at the end of the window"},
+		{"missed", "Importance", "in place of minor"},
+		{"inForce", "In force", "in site-local days; what is due outside is not judged by this"},
 		{"cite", "Source", ""},
 	}
 	preconditionFields = []field{
@@ -100,6 +110,7 @@ func explain(p *protocol.Protocol) *document {
 	}
 	arms(d, p)
 	schedule(d, p)
+	assessments(d, p)
 	dosing(d, p)
 	notGiven(d, p)
 	holds(d, p)

@@ -214,6 +214,20 @@ var ruleTexts = []ruleText{
 		}
 		return strings.Join(parts, "; "), ""
 	}, fixed("cited with each")},
+	{
+		"dev.assessment-missed", "an examination that the protocol asks for was not made, or out of its window; consecutive ones are one finding, of one that was never sent one is asked for",
+		"minor unless the assessment says important; query where nothing of it was ever sent",
+		func(p *protocol.Protocol) (string, string) {
+			var parts []string
+			for i := range p.Assessments {
+				parts = append(parts, code(p.Assessments[i].ID)+" "+inTime(&p.Assessments[i]))
+			}
+			if parts == nil {
+				return "", "no assessment"
+			}
+			return strings.Join(parts, "; "), ""
+		}, fixed("cited with each assessment"),
+	},
 	{"data.unit-missing", "a value without a unit that is known for it: not used", "", always("the units of each analyte"), fixed("docs/feeds.md")},
 	{
 		"data.implausible", "a value beyond what is believed, or a clinical time after its receipt: not used; a code and a unit that contradict each other: used, for review", "",

@@ -29,16 +29,16 @@ const maxCalendar = 32
 
 func schedule(d *document, p *protocol.Protocol) {
 	d.add(heading{2, "Schedule"})
+	if c, ok := calendarOf(p); ok {
+		d.add(c, paragraph{soft: true, text: "A number is how many doses a study day has; “≤” marks days on which doses can fall, depending on what was given before; “×” is an assessment, “·” its window. Day 0 is marked; cycles and assessments go on after the last column."})
+	}
 	if len(p.Regimens) == 0 {
 		d.add(paragraph{text: "No regimen: no dose is expected."})
 		return
 	}
-	if c, ok := calendarOf(p); ok {
-		d.add(c, paragraph{soft: true, text: "A number is how many doses a study day has; “≤” marks days on which doses can fall, depending on what was given before. Day 0 is marked; cycles go on after the last column."})
-	}
 	for i := range p.Regimens {
 		r := &p.Regimens[i]
-		d.add(heading{3, fmt.Sprintf("%s · %s · %s", armTitle(p, r.Arm), plain(r.Title), code(r.Arm+"/"+r.ID)) + times(r)}, paragraph{text: inWords(r)})
+		d.add(heading{3, fmt.Sprintf("%s · %s · %s", armTitle(p, r.Arm), plain(r.Title), code(r.Arm+"/"+r.ID)) + times(r.InForce)}, paragraph{text: inWords(r)})
 		d.add(table{"facts", []string{"parameter", "value", "meaning"}, rows(r, regimenFields)})
 		if len(r.Renal) > 0 {
 			t := table{"renal", []string{"creatinine clearance, mL/min", "dose", "source"}, nil}
@@ -61,9 +61,9 @@ func schedule(d *document, p *protocol.Protocol) {
 	}
 }
 
-// times is when a regimen holds, "" for always.
-func times(r *protocol.Regimen) string {
-	if text := r.InForce.String(); text != "" {
+// times is when an entry holds, "" for always.
+func times(in *protocol.InForce) string {
+	if text := in.String(); text != "" {
 		return ", " + plain(text)
 	}
 	return ""
@@ -141,27 +141,39 @@ func marksOf(r *protocol.Regimen, until int) map[int]mark {
 
 // calendarOf begins with the first study day of any regimen, and ends where the regimens end or after a page's width.
 func calendarOf(p *protocol.Protocol) (c calendar, ok bool) {
-	all := make([]map[int]mark, len(p.Regimens))
+	type line struct {
+		name  string
+		marks func(until int) map[int]mark
+	}
+	var lines []line
 	for i := range p.Regimens {
-		for d := range marksOf(&p.Regimens[i], maxCalendar) {
+		r := &p.Regimens[i]
+		lines = append(lines, line{armTitle(p, r.Arm) + ": " + plain(r.Title) + times(r.InForce), func(until int) map[int]mark { return marksOf(r, until) }})
+	}
+	for i := range p.Assessments {
+		if a := &p.Assessments[i]; a.From == "" || a.From == p.Day0 {
+			lines = append(lines, line{whose(p, a) + ": " + plain(a.Title) + times(a.InForce), func(until int) map[int]mark { return daysOf(a, until) }})
+		}
+	}
+	for _, l := range lines {
+		for d := range l.marks(maxCalendar) {
 			c.first = min(c.first, d)
 		}
 	}
 	last := 0
-	for i := range p.Regimens {
-		all[i] = marksOf(&p.Regimens[i], c.first+maxCalendar-1)
-		for d := range all[i] {
+	for _, l := range lines {
+		for d := range l.marks(c.first + maxCalendar - 1) {
 			last, ok = max(last, d), true
 		}
 	}
 	c.days = last - c.first + 1
-	for i := range p.Regimens {
-		if len(all[i]) == 0 {
+	for _, l := range lines {
+		marks := l.marks(c.first + maxCalendar - 1)
+		if len(marks) == 0 {
 			continue
 		}
-		r := &p.Regimens[i]
-		row := calendarRow{name: armTitle(p, r.Arm) + ": " + plain(r.Title) + times(r), cells: make([]string, c.days), kind: make([]string, c.days)}
-		for d, m := range all[i] {
+		row := calendarRow{name: l.name, cells: make([]string, c.days), kind: make([]string, c.days)}
+		for d, m := range marks {
 			row.cells[d-c.first], row.kind[d-c.first] = m.cell, m.kind
 		}
 		c.rows = append(c.rows, row)

@@ -43,9 +43,9 @@ func (r *Runner) Notices(s *Scenario, text []byte, p *protocol.Protocol, decoder
 		got := ""
 		switch name {
 		case sectionFinal:
-			got = findings(e.AnswerAt(instant).Findings, p.Zone)
+			got = findings(about(e.AnswerAt(instant).Findings, s.aside), p.Zone)
 		case sectionAggregates:
-			got = aggregates(e.At(instant).Panels)
+			got = aggregates(e.At(instant).Panels, s.aside)
 		default:
 			continue
 		}
@@ -59,7 +59,7 @@ func (r *Runner) Notices(s *Scenario, text []byte, p *protocol.Protocol, decoder
 	}
 	for _, f := range s.archive.Files {
 		if f.Name == sectionHistory {
-			noticed = history(events, p.Zone) != strip(f.Data)
+			noticed = history(told(events, s.aside), p.Zone) != strip(f.Data)
 		}
 	}
 	return noticed, nil

@@ -64,7 +64,7 @@ func (r *Runner) Run(s *Scenario) (Outcome, error) {
 	for _, line := range final.Refused {
 		out.Failures = append(out.Failures, fmt.Sprintf("feed line %d was refused: %s: %s\n  %.120s", line.Line, line.Reason, line.Detail, s.feed[line.Line-1]))
 	}
-	got := map[string]string{sectionHistory: history(events, p.Zone)}
+	got := map[string]string{sectionHistory: history(told(events, s.aside), p.Zone)}
 	for _, f := range s.archive.Files {
 		name, at, timed := strings.Cut(f.Name, " ")
 		result := final
@@ -77,9 +77,9 @@ func (r *Runner) Run(s *Scenario) (Outcome, error) {
 		}
 		switch name {
 		case sectionFinal:
-			got[f.Name] = findings(result.Findings, p.Zone)
+			got[f.Name] = findings(about(result.Findings, s.aside), p.Zone)
 		case sectionAggregates:
-			got[f.Name] = aggregates(result.Panels)
+			got[f.Name] = aggregates(result.Panels, s.aside)
 		}
 	}
 	shown := false

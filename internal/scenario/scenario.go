@@ -5,6 +5,7 @@
 //	protocol.patch     optional: "old text => new text" a line, each found exactly once in the protocol file; a \n in the new text begins a line
 //	feed               what is sent: a sentence after "#" before each step, then its lines, as evaluate reads them
 //	as-of              optional: the instant at which the story ends (default: the latest receipt in the feed)
+//	leaves-aside       optional: rules, one a line, of which the story says nothing: what they find is left out of what is wanted
 //	want               every alert event in the order in which it is told, timers included, one a line
 //	want-final         the findings at the end, one a line with its message below
 //	want-aggregates    optional: the counts by arm at the end
@@ -26,6 +27,8 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/trialwatch/trialwatch/rules"
 )
 
 // Names of the sections.
@@ -33,6 +36,7 @@ const (
 	sectionPatch      = "protocol.patch"
 	sectionFeed       = "feed"
 	sectionAsOf       = "as-of"
+	sectionAside      = "leaves-aside"
 	sectionHistory    = "want"
 	sectionFinal      = "want-final"
 	sectionAggregates = "want-aggregates"
@@ -46,6 +50,7 @@ type Scenario struct {
 	patches []patch
 	feed    []string // lines, without sentences and blanks
 	asOf    time.Time
+	aside   []string // rules
 	archive *txtar.Archive
 }
 
@@ -86,6 +91,13 @@ func Parse(file string, data []byte) (*Scenario, error) {
 				fail("as-of: want one time such as 2026-02-19T14:15:00-06:00, got %q", strings.TrimSpace(string(f.Data)))
 			}
 			s.asOf = t
+		case f.Name == sectionAside:
+			for rule := range content(f.Data) {
+				if !slices.ContainsFunc(rules.All, func(r rules.Rule) bool { return slices.Contains(r.IDs, rule) }) {
+					fail("leaves-aside: there is no rule %q", rule)
+				}
+				s.aside = append(s.aside, rule)
+			}
 		case f.Name == sectionHistory:
 		case name == sectionFinal || name == sectionAggregates:
 			if _, err := time.Parse(time.RFC3339, at); timed && err != nil {
@@ -106,7 +118,7 @@ func Parse(file string, data []byte) (*Scenario, error) {
 	return s, errors.Join(errs...)
 }
 
-var sections = []string{sectionPatch, sectionFeed, sectionAsOf, sectionHistory, sectionFinal, sectionAggregates}
+var sections = []string{sectionPatch, sectionFeed, sectionAsOf, sectionAside, sectionHistory, sectionFinal, sectionAggregates}
 
 // content yields the lines of a section but for blank ones and sentences.
 func content(data []byte) func(yield func(string) bool) {

@@ -12,6 +12,16 @@ import (
 	"github.com/trialwatch/trialwatch/rules/alert"
 )
 
+// about are the findings of the rules that a story does not leave aside.
+func about(fs []rules.Finding, aside []string) []rules.Finding {
+	return slices.DeleteFunc(slices.Clone(fs), func(f rules.Finding) bool { return slices.Contains(aside, f.Rule) })
+}
+
+// told are the events of those rules.
+func told(events []alert.Event, aside []string) []alert.Event {
+	return slices.DeleteFunc(slices.Clone(events), func(ev alert.Event) bool { return slices.Contains(aside, ev.Rule) })
+}
+
 // history writes events as a protocol's author reads them:
 //
 //	2026-02-19 14:15 opened S-001 tox.febrile-neutropenia, onset 2026-02-19 14:10, grade 3, urgent
@@ -89,7 +99,7 @@ func clock(t time.Time, zone *time.Location) string { return t.In(zone).Format("
 // aggregates writes the counts of the arms that have patients:
 //
 //	toxicity arm-1 Febrile neutropenia 1/7
-func aggregates(panels []aggregate.Panel) string {
+func aggregates(panels []aggregate.Panel, aside []string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	assessed := false
@@ -106,6 +116,9 @@ func aggregates(panels []aggregate.Panel) string {
 				}
 			case aggregate.DeviationsEntry:
 				for _, r := range e.ByRule {
+					if slices.Contains(aside, r.Rule) {
+						continue
+					}
 					line("deviations %s %s %d/%d, events %d", e.Arm, r.Rule, r.Patients.N, r.Patients.Of, r.Events)
 				}
 			case aggregate.ExposureEntry:

@@ -21,6 +21,8 @@ type body struct {
 	lymphocytes    float64 // 10*9/L
 	albumin        float64 // g/dL
 	potassium      float64 // mmol/L
+	noChemistry    int     // study day on which nobody orders it, 0: it is drawn every day
+	noWeight       int     // study day on which nobody weighs the patient
 	systolic       float64 // mm[Hg]
 	pulse          float64 // /min
 }
@@ -39,6 +41,13 @@ func newBody(seed uint64, i int) body {
 		b.hemoglobin -= 1.6
 	}
 	b.bold = r.IntN(10) == 0
+	forgotten := rand.New(rand.NewPCG(seed, uint64(i+1)<<32+1)) // again another
+	if forgotten.IntN(3) == 0 {
+		b.noChemistry = 3 + forgotten.IntN(10)
+	}
+	if forgotten.IntN(2) == 0 {
+		b.noWeight = 2 + forgotten.IntN(12)
+	}
 	return b
 }
 

@@ -154,7 +154,10 @@ func (p *patient) bloods() {
 	for i := range p.draws {
 		d := &p.draws[i]
 		p.cells(&c, d)
-		p.chemistry(d, d.day == haemolysed && d.day > 0)
+		sent := len(p.events)
+		if p.chemistry(d, d.day == haemolysed && d.day > 0); p.noChemistry == d.day && d.day > 0 {
+			p.events = p.events[:sent]
+		}
 		switch d.day {
 		case -8, 3, 7, 14:
 			p.seldom(d)

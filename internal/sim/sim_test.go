@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,7 +87,7 @@ func TestCohortMeetsEveryRule(t *testing.T) {
 		}
 		for _, rule := range []string{
 			"tox.neutrophil-count-decreased", "tox.fever", "tox.febrile-neutropenia", "tox.creatinine-increased", "tox.hypotension", "dev.dose-missed",
-			"dev.dose-late", "data.unit-missing", "data.ungradable",
+			"dev.dose-late", "dev.assessment-missed", "data.unit-missing", "data.ungradable",
 		} {
 			if len(arms[rule]) == 0 {
 				t.Errorf("seed %d: no %s", seed, rule)
@@ -96,6 +97,24 @@ func TestCohortMeetsEveryRule(t *testing.T) {
 	for _, rule := range []string{"tox.febrile-neutropenia", "dev.dose-missed"} {
 		if len(either[rule]) != 2 {
 			t.Errorf("%s in arms %v, want both", rule, either[rule])
+		}
+	}
+}
+
+// What the protocol asks to be examined is examined, but for what is forgotten now and then: one silence is one alert, not one a day.
+func TestCohortIsExamined(t *testing.T) {
+	for _, seed := range []uint64{1, 2, 3} {
+		e := messy(t, seed)
+		by := map[string]int{}
+		n := 0
+		for _, f := range e.At(e.Latest()).Findings {
+			if f.Rule == "dev.assessment-missed" {
+				by[f.Message[:strings.IndexByte(f.Message, ' ')]]++
+				n++
+			}
+		}
+		if n < 4 || n > 28 || by["Weight"] == 0 || by["Chemistry"] == 0 {
+			t.Errorf("seed %d: %d assessments missed of 14 patients (%v): want some weights and chemistries, and no more than two a patient", seed, n, by)
 		}
 	}
 }

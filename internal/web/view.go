@@ -442,7 +442,7 @@ func (v *studyView) deviations(p aggregateBody) {
 		"dev.dose-missed": "Dose missed", "dev.dose-late": "Dose late", "dev.dose-early": "Dose early", "dev.dose-refused": "Dose refused",
 		"dev.dose-held-unsupported": "Dose held, no criterion in the data",
 		"dev.dosed-despite-hold":    "Dose given despite a criterion for holding", "dev.dose-wrong": "Dose too small, or its unit wrong", "dev.dose-over": "Dose too large",
-		"dev.route-wrong": "Route wrong", "dev.arm-wrong": "Dose of another arm",
+		"dev.route-wrong": "Route wrong", "dev.arm-wrong": "Dose of another arm", "dev.assessment-missed": "Assessment missed or out of window",
 	}
 	for i, e := range entries {
 		for _, r := range e.ByRule {

@@ -125,7 +125,9 @@ func (f *file) check(p *Protocol) {
 			f.at(path, "unknown drug or procedure %q: want one of %s, or one that stands under codes%s", name, strings.Join(drugs, ", "), document.DidYouMean(name, drugs))
 		}
 	}
-	drug(p.Day0, "day0")
+	if p.Day0 != Enrolled {
+		drug(p.Day0, "day0")
+	}
 	if least := 2 * timeline.ShortestSilence; p.FeedStaleAfter.D() < least {
 		f.at([]string{"feedStaleAfter"}, "a feed cannot be called stale before %d h", least/time.Hour)
 	}
@@ -172,6 +174,7 @@ func (f *file) check(p *Protocol) {
 	f.terms(p, drug)
 	CheckNormal(f.File, "normal", p.Normal)
 	f.outcomes(p, drug)
+	f.assessments(p, drug)
 	for i, c := range p.Codes {
 		if !known(c.Concept) && !used[c.Concept] {
 			p.Notes = append(p.Notes, f.Note([]string{"codes", strconv.Itoa(i), "concept"}, "nothing in this protocol names %q%s", c.Concept, document.DidYouMean(c.Concept, append(analytes(), drugs...))))

@@ -28,9 +28,10 @@ type Protocol struct {
 	CTCAE         ctcae.Version     `yaml:"ctcae"`
 	Timezone      string            `yaml:"timezone"`
 	Arms          []Arm             `yaml:"arms"`
-	Day0          string            `yaml:"day0"`       // concept whose first start is day 0
+	Day0          string            `yaml:"day0"`       // procedure or drug whose first start is day 0, or [Enrolled]
 	Treatments    []string          `yaml:"treatments"` // concepts that make a patient treated
 	Regimens      []Regimen         `yaml:"regimens"`
+	Assessments   []Assessment      `yaml:"assessments"`
 	Dosing        *Dosing           `yaml:"dosing"` // nil: amounts and routes of doses are not compared
 	NotGiven      NotGiven          `yaml:"notGiven"`
 	Holds         []Hold            `yaml:"holds"`
@@ -386,7 +387,7 @@ type Survival struct {
 	Cite      string         `yaml:"cite"`
 }
 
-// Enrolled is the day of enrolment as the start of survival.
+// Enrolled is the day of enrolment as day 0, as what an assessment counts from, and as the start of survival.
 const Enrolled = "enrolment"
 
 // Biomarkers is what is measured of the immune system, and when.
