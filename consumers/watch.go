@@ -135,9 +135,11 @@ type work struct {
 }
 
 const (
-	gatherFacts = 5000        // facts a commit takes at most: who is behind evaluates a patient once for many of them
-	idleFacts   = 5000        // facts without anything to tell after which the checkpoint moves on all the same,
-	idleWait    = time.Second // or when so long no other came
+	gatherFacts = 5000                  // facts a commit takes at most: who is behind evaluates a patient once for many of them
+	gatherWait  = 2 * time.Millisecond  // for another fact, once there is one: what comes together is told together,
+	gatherMost  = 50 * time.Millisecond // but nobody waits longer for it
+	idleFacts   = 5000                  // facts without anything to tell after which the checkpoint moves on all the same,
+	idleWait    = time.Second           // or when so long no other came
 )
 
 func (s *session) run(ctx context.Context) error {
@@ -208,11 +210,18 @@ func (s *session) gather(ctx context.Context, facts *reader) error {
 	case <-idle:
 		s.idle = idleFacts
 	case m := <-facts.msgs:
+		begun := time.Now()
 		more, err := s.take(m)
-		for n := 1; err == nil && more && n < gatherFacts; n++ {
+		for n, quiet := 1, false; err == nil && !quiet && n < gatherFacts && (more || time.Since(begun) < gatherMost); n++ {
+			var silence <-chan time.Time
+			if !more {
+				silence = time.After(gatherWait)
+			}
 			select {
 			case m := <-facts.msgs:
 				more, err = s.take(m)
+			case <-silence:
+				quiet = true
 			case err = <-facts.err:
 			case <-ctx.Done():
 				err = ctx.Err()
