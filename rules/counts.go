@@ -53,8 +53,8 @@ func (c *Case) counts(timed bool) []count {
 func (c *Case) readCounts(timed bool) []count {
 	abs := c.results(timeline.Neutrophils, timed)
 	ns := make([]count, 0, len(abs))
-	for _, p := range abs {
-		n := count{at: p.Fact.At.Start, value: ctcae.Of(p.Value.Value, p.Value.Comparator), from: []timeline.Point{p}}
+	for i, p := range abs {
+		n := count{at: p.Fact.At.Start, value: ctcae.Of(p.Value.Value, p.Value.Comparator), from: abs[i : i+1 : i+1]}
 		if last := len(ns) - 1; last >= 0 && ns[last].at.Equal(n.at) {
 			if lower(n.value, ns[last].value) {
 				ns[last] = n

@@ -193,7 +193,7 @@ func (x *explainer) proveFN(p *Proof) {
 			continue
 		}
 		for j := range e.instants {
-			p.Because = append(p.Because, x.fever(&e.instants[j]))
+			p.Because = append(p.Because, x.fever(e.instants[j]))
 		}
 		p.Because = append(p.Because, fmt.Sprintf("The episode ends at the earlier of the first count not below %s %s and %s after the last reading of at least %s Cel that follows in such steps: %s.",
 			fn.NeutrophilsBelow.Value.Round(), fn.NeutrophilsBelow.Unit, span(fn.EpisodeGap.D()), fn.Sustained.Value.Round(), x.clock(e.end)))
@@ -231,7 +231,7 @@ func (x *explainer) fever(t *instant) string {
 		if n.at.After(t.at) {
 			when = fmt.Sprintf("%s after, at most %s", span(n.at.Sub(t.at)), span(fn.Lookahead.D()))
 		}
-		parts = append(parts, fmt.Sprintf("neutrophils %s, %s %s %s (%s)", countText(n), is, fn.NeutrophilsBelow.Value.Round(), fn.NeutrophilsBelow.Unit, when))
+		parts = append(parts, fmt.Sprintf("neutrophils %s, %s %s %s (%s)", countText(&n), is, fn.NeutrophilsBelow.Value.Round(), fn.NeutrophilsBelow.Unit, when))
 	}
 	return x.clock(t.at) + ": " + strings.Join(parts, "; ") + "."
 }

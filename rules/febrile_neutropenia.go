@@ -47,21 +47,19 @@ func (c *Case) feverEpisodes() (episodes, candidates []fnEpisode) {
 			n.undecided = append(n.undecided, x)
 		}
 	}
-	var certain, possible []instant
 	rs := c.readings()
 	instants := criterionInstants(rs, p)
-	certain = slices.Grow(certain, len(instants))
+	certain, possible := make([]*instant, 0, len(instants)), []*instant(nil)
 	for i := range instants {
 		t := &instants[i]
 		if n.qualify(t) {
-			certain = append(certain, *t)
-		} else if x := n.undecidedAt(t.at); x != nil {
-			t.counts = []*count{x}
-			possible = append(possible, *t)
+			certain = append(certain, t)
+		} else if t.counts = n.undecidedAt(t.at); t.counts != nil {
+			possible = append(possible, t)
 		}
 	}
 	possible = append(possible, n.possiblySustained(rs, certain, p)...)
-	slices.SortFunc(possible, func(a, b instant) int { return a.at.Compare(b.at) })
+	slices.SortFunc(possible, func(a, b *instant) int { return a.at.Compare(b.at) })
 
 	episodes = n.group(certain, rs, nil)
 	return episodes, n.group(possible, rs, episodes)
@@ -72,7 +70,7 @@ type instant struct {
 	at     time.Time
 	points []timeline.Point // the temperatures that do
 	onset  time.Time        // at, or the later count's time where only that one made it qualify
-	counts []*count         // the counts that make it qualify
+	counts []count          // the counts that make it qualify
 	since  time.Time        // the first reading of the run that makes it sustained, zero where it is not
 }
 
@@ -151,40 +149,40 @@ func (n *neutropenia) qualify(t *instant) bool {
 	})
 	if prev := next - 1; prev >= 0 && n.below[prev] && t.at.Sub(n.decided[prev].at) <= n.p.Lookback.D() {
 		t.onset = t.at
-		t.counts = append(t.counts, &n.decided[prev])
+		t.counts = n.decided[prev:next:next]
 	}
 	if next < len(n.decided) && n.below[next] && n.decided[next].at.Sub(t.at) <= n.p.Lookahead.D() {
 		if t.onset.IsZero() {
 			t.onset = n.decided[next].at
 		}
-		t.counts = append(t.counts, &n.decided[next])
+		t.counts = n.decided[next-len(t.counts) : next+1 : next+1] // with the one before it
 	}
 	return !t.onset.IsZero()
 }
 
 // undecidedAt returns the latest count at or before t if it is undecided and not too old.
-func (n *neutropenia) undecidedAt(t time.Time) *count {
-	var x *count
+func (n *neutropenia) undecidedAt(t time.Time) []count {
+	var last []count
 	for i := range n.undecided {
 		if !n.undecided[i].at.After(t) {
-			x = &n.undecided[i]
+			last = n.undecided[i : i+1 : i+1]
 		}
 	}
-	if x == nil || t.Sub(x.at) > n.p.Lookback.D() {
+	if last == nil || t.Sub(last[0].at) > n.p.Lookback.D() {
 		return nil
 	}
 	for i := range n.decided {
-		if n.decided[i].at.After(x.at) && !n.decided[i].at.After(t) {
+		if n.decided[i].at.After(last[0].at) && !n.decided[i].at.After(t) {
 			return nil
 		}
 	}
-	return x
+	return last
 }
 
 // possiblySustained finds two sustained readings of a neutropenic patient with no reading between, too far apart to be a run and near enough
 // that the fever may have lasted.
-func (n *neutropenia) possiblySustained(rs []reading, certain []instant, p *protocol.FebrileNeutro) []instant {
-	var found []instant
+func (n *neutropenia) possiblySustained(rs []reading, certain []*instant, p *protocol.FebrileNeutro) []*instant {
+	var found []*instant
 	for i := 1; i < len(rs); i++ {
 		a, b := &rs[i-1], &rs[i]
 		gap := b.at.Sub(a.at)
@@ -192,11 +190,11 @@ func (n *neutropenia) possiblySustained(rs []reading, certain []instant, p *prot
 			a.value().AtLeast(p.Sustained.Value) != ctcae.Yes || b.value().AtLeast(p.Sustained.Value) != ctcae.Yes {
 			continue
 		}
-		if slices.ContainsFunc(certain, func(t instant) bool { return t.at.Equal(b.at) }) {
+		if slices.ContainsFunc(certain, func(t *instant) bool { return t.at.Equal(b.at) }) {
 			continue
 		}
-		t := instant{at: b.at, points: []timeline.Point{a.highest(), b.highest()}}
-		if n.qualify(&t) {
+		t := &instant{at: b.at, points: []timeline.Point{a.highest(), b.highest()}}
+		if n.qualify(t) {
 			found = append(found, t)
 		}
 	}
@@ -205,37 +203,38 @@ func (n *neutropenia) possiblySustained(rs []reading, certain []instant, p *prot
 
 // fnEpisode is a span of qualifying instants.
 type fnEpisode struct {
-	instants []instant
+	instants []*instant
 	onset    time.Time
 	end      time.Time
 }
 
 // group makes episodes of instants in clinical time. Instants that lie within one of the episodes in known are left out: what is certain
 // needs no candidate.
-func (n *neutropenia) group(ts []instant, rs []reading, known []fnEpisode) []fnEpisode {
-	var es []fnEpisode
+func (n *neutropenia) group(ts []*instant, rs []reading, known []fnEpisode) []fnEpisode {
 	for _, t := range ts {
 		if t.onset.IsZero() {
 			t.onset = t.at
 		}
-		if slices.ContainsFunc(known, func(k fnEpisode) bool { return !t.onset.Before(k.onset) && t.at.Before(k.end) }) {
+	}
+	ts = slices.DeleteFunc(ts, func(t *instant) bool {
+		return slices.ContainsFunc(known, func(k fnEpisode) bool { return !t.onset.Before(k.onset) && t.at.Before(k.end) })
+	})
+	var es []fnEpisode
+	from := 0 // of the episode
+	for i, t := range ts {
+		if i+1 < len(ts) && ts[i+1].at.Sub(t.at) <= n.p.EpisodeGap.D() && !n.recoveredBetween(t.at, ts[i+1].at) {
 			continue
 		}
-		if len(es) > 0 {
-			e := &es[len(es)-1]
-			before := e.instants[len(e.instants)-1].at
-			if t.at.Sub(before) <= n.p.EpisodeGap.D() && !n.recoveredBetween(before, t.at) {
-				e.instants = append(e.instants, t)
-				continue
-			}
-		}
-		es = append(es, fnEpisode{instants: []instant{t}, onset: t.onset})
+		es = append(es, fnEpisode{instants: ts[from : i+1], onset: ts[from].onset})
+		from = i + 1
 	}
 	for i := range es {
 		es[i].end = n.end(&es[i], rs)
-		for _, next := range append(slices.Clone(es[i+1:]), known...) {
-			if next.onset.After(es[i].onset) && next.onset.Before(es[i].end) {
-				es[i].end = next.onset
+		for _, others := range [][]fnEpisode{es[i+1:], known} {
+			for j := range others {
+				if next := others[j].onset; next.After(es[i].onset) && next.Before(es[i].end) {
+					es[i].end = next
+				}
 			}
 		}
 	}
@@ -291,20 +290,22 @@ func (c *Case) reportFN(e *fnEpisode, candidate bool) {
 	}
 	var lowest *count
 	seen := map[*count]bool{}
-	points := map[timeline.Ref]bool{}
+	points := make(map[*timeline.Fact]bool, len(e.instants))
+	f.Evidence = make([]Evidence, 0, len(e.instants)+len(e.instants)/8) // most are one temperature, and many share a count
 	for i, t := range e.instants {
 		for _, p := range t.points {
 			if i == 0 {
 				f.Detected = later(f.Detected, p.Fact.ReceivedAt)
 			}
 			f.NeedsReview = f.NeedsReview || review(p)
-			if !points[p.Fact.Ref] {
+			if !points[p.Fact] {
 				f.Evidence = append(f.Evidence, evidence(p, timeline.Temperature))
 			}
-			points[p.Fact.Ref] = true
+			points[p.Fact] = true
 		}
 		confirmed := !slices.ContainsFunc(t.points, func(p timeline.Point) bool { return p.Fact.Provisional })
-		for j, x := range t.counts {
+		for j := range t.counts {
+			x := &t.counts[j]
 			if i == 0 && j == 0 {
 				f.Detected = later(f.Detected, x.received()) // the count that fixes the onset
 			}
@@ -319,7 +320,7 @@ func (c *Case) reportFN(e *fnEpisode, candidate bool) {
 				lowest = x
 			}
 		}
-		if confirmed && !candidate && slices.ContainsFunc(t.counts, func(x *count) bool { return !x.provisional() }) {
+		if confirmed && !candidate && slices.ContainsFunc(t.counts, func(x count) bool { return !x.provisional() }) {
 			f.ConfirmedGrade = ctcae.FebrileNeutropeniaGrade
 			if c.onTreatment(t.onset) {
 				f.rise(f.ConfirmedGrade, t.onset, t.received())

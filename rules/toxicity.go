@@ -301,6 +301,7 @@ func (c *Case) hasSibling(analyte string) bool {
 // episode is a toxicity finding while it is built.
 type episode struct {
 	Finding
+	results   []graded  // from its first to its last of grade ≥ 1, and what lies between
 	last      time.Time // its last result of grade ≥ 1
 	worst     *graded   // its worst result
 	certain   bool      // some result has a certain grade ≥ 1
@@ -313,6 +314,7 @@ func (c *Case) episodes(t *protocol.Term, gs []graded) {
 	gap := t.EpisodeGap.D()
 	base := c.baselineGrade(gs)
 	var e *episode
+	first := 0 // of its results
 	for i := range gs {
 		g := &gs[i]
 		if g.unsaid() {
@@ -333,8 +335,10 @@ func (c *Case) episodes(t *protocol.Term, gs []graded) {
 			continue
 		}
 		if e == nil {
+			first = i
 			e = &episode{Finding: Finding{Rule: "tox." + t.Criterion.Slug, Term: t.Criterion.Term, Onset: g.at, Detected: g.received(), BaselineGrade: base}}
 		}
+		e.results = gs[first : i+1]
 		c.extend(t, e, g)
 	}
 	switch {
@@ -348,12 +352,6 @@ func (c *Case) episodes(t *protocol.Term, gs []graded) {
 // extend takes a result of grade ≥ 1 into an episode.
 func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 	e.last = g.at
-	for _, p := range g.points {
-		e.Evidence = append(e.Evidence, evidence(p, p.Analyte))
-	}
-	for _, f := range g.doses {
-		e.Evidence = append(e.Evidence, factEvidence(f, f.Dose.Drug, f.Dose.Status))
-	}
 	candidate := t.Criterion.Candidate != "" || g.grade.Min == 0
 	if e.worst == nil || g.worseThan(e.worst, t.Criterion.Direction) {
 		e.worst = g
@@ -369,7 +367,10 @@ func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 	if e.Grade == nil || g.grade.Min > *e.Grade {
 		e.Grade = new(g.grade.Min)
 	}
-	e.Current = new(g.grade.Min)
+	if e.Current == nil {
+		e.Current = new(int)
+	}
+	*e.Current = g.grade.Min
 	if !g.provisional() {
 		e.confirmed = max(e.confirmed, g.grade.Min)
 	}
@@ -379,6 +380,29 @@ func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 			e.rise(g.grade.Min, g.at, g.received())
 		}
 	}
+}
+
+// evidence is what the results of grade ≥ 1 rest on, in clinical time.
+func (e *episode) evidence() []Evidence {
+	n := 0
+	for i := range e.results {
+		n += len(e.results[i].points) + len(e.results[i].doses)
+	}
+	list := make([]Evidence, 0, n)
+	for i := range e.results {
+		g := &e.results[i]
+		if g.unsaid() || g.grade.Max == 0 {
+			continue
+		}
+		for _, p := range g.points {
+			list = append(list, evidence(p, p.Analyte))
+		}
+		for _, f := range g.doses {
+			list = append(list, factEvidence(f, f.Dose.Drug, f.Dose.Status))
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Evidence) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Ref, b.Ref)) })
+	return slices.Compact(list) // two instants may rest on one record
 }
 
 // worseThan reports whether a result is worse than another of the episode: by its grade, then by its value where both are of one analyte.
@@ -441,8 +465,7 @@ func (c *Case) close(t *protocol.Term, e *episode, end time.Time) {
 	if t.Criterion.Candidate != "" {
 		worst += "; " + t.Criterion.Candidate
 	}
-	slices.SortStableFunc(f.Evidence, func(a, b Evidence) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Ref, b.Ref)) })
-	f.Evidence = slices.Compact(f.Evidence) // two instants may rest on one record
+	f.Evidence = e.evidence()
 	f.Message = fmt.Sprintf("%s%s: worst %s. Review.", what, c.dayText(f.Onset), worst)
 	c.report(f)
 }
