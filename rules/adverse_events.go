@@ -149,6 +149,9 @@ const adverseEventRole = "adverse-event"
 // a clinician's own begins with the event and ends when the last assessment of it says so; what is assessed before that belongs to it.
 func (c *Case) clinicians() {
 	all := c.gradings()
+	if len(all) == 0 { // nearly always
+		return
+	}
 	for i := range c.findings {
 		c.settle(&c.findings[i], all)
 	}

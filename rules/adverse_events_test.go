@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/protocol"
@@ -90,15 +92,18 @@ func TestCliniciansGrade(t *testing.T) {
 	}{
 		{
 			"febrile neutropenia is life-threatening", func(c *chart) { fn(c); c.graded("febrile-neutropenia", 4, "d8") },
-			[]string{"tox.febrile-neutropenia 4 open urgent now 4 by 1"}, "Febrile neutropenia 4×1 emergent 4", nil,
+			[]string{"tox.febrile-neutropenia 4 open urgent now 4 by 1"},
+			"Febrile neutropenia 4×1 emergent 4", nil,
 		},
 		{
 			"at a time before the machine's onset, of the same day", func(c *chart) { fn(c); c.graded("febrile-neutropenia", 4, "d8 08:00") },
-			[]string{"tox.febrile-neutropenia 4 open urgent now 4 by 1"}, "Febrile neutropenia 4×1 emergent 4", nil,
+			[]string{"tox.febrile-neutropenia 4 open urgent now 4 by 1"},
+			"Febrile neutropenia 4×1 emergent 4", nil,
 		},
 		{
 			"on the day before: an episode of its own", func(c *chart) { fn(c); c.graded("febrile-neutropenia", 4, "d7") },
-			[]string{"tox.febrile-neutropenia 4 open urgent now 4 by 1", "tox.febrile-neutropenia 3 open urgent now 3"}, "Febrile neutropenia 4×2 emergent 4", nil,
+			[]string{"tox.febrile-neutropenia 4 open urgent now 4 by 1", "tox.febrile-neutropenia 3 open urgent now 3"},
+			"Febrile neutropenia 4×2 emergent 4", nil,
 		},
 		{
 			"a candidate is confirmed", func(c *chart) {
@@ -106,14 +111,16 @@ func TestCliniciansGrade(t *testing.T) {
 				c.temp("38.6", "d8 14:10")
 				c.graded("febrile-neutropenia", 3, "d8")
 			},
-			[]string{"tox.febrile-neutropenia 3 open urgent now 3 by 1"}, "Febrile neutropenia 3×1 emergent 3", nil,
+			[]string{"tox.febrile-neutropenia 3 open urgent now 3 by 1"},
+			"Febrile neutropenia 3×1 emergent 3", nil,
 		},
 		{
 			"a range is settled, and lower than what the data give at least", func(c *chart) {
 				c.obs("lip", timeline.Lipase, "600", "d3 06:00").Results[0].High = new(decimal.Int(100))
 				c.graded("lipase-increased", 2, "d3 10:00")
 			},
-			[]string{"tox.lipase-increased 2 open routine now 2 by 1"}, "Lipase increased 2×1 emergent 2", nil,
+			[]string{"tox.lipase-increased 2 open routine now 2 by 1"},
+			"Lipase increased 2×1 emergent 2", nil,
 		},
 		{
 			"later results say how it is now", func(c *chart) {
@@ -121,7 +128,8 @@ func TestCliniciansGrade(t *testing.T) {
 				c.anc("0.9", "d5 06:00")
 				c.graded("neutrophil-count-decreased", 4, "d3")
 			},
-			[]string{"tox.neutrophil-count-decreased 4 open urgent now 3 by 1"}, "Neutrophil count decreased 4×1 emergent 4", nil,
+			[]string{"tox.neutrophil-count-decreased 4 open urgent now 3 by 1"},
+			"Neutrophil count decreased 4×1 emergent 4", nil,
 		},
 		{
 			"the end of an episode is the data's", func(c *chart) {
@@ -129,7 +137,8 @@ func TestCliniciansGrade(t *testing.T) {
 				c.anc("4", "d5 06:00").Results[0].Low = new(decimal.Int(2))
 				c.graded("neutrophil-count-decreased", 3, "d4")
 			},
-			[]string{"tox.neutrophil-count-decreased 3 resolved prompt now 0 by 1"}, "Neutrophil count decreased 3×1 emergent 3", nil,
+			[]string{"tox.neutrophil-count-decreased 3 resolved prompt now 0 by 1"},
+			"Neutrophil count decreased 3×1 emergent 3", nil,
 		},
 		{
 			"after it: an episode of its own", func(c *chart) {
@@ -137,23 +146,28 @@ func TestCliniciansGrade(t *testing.T) {
 				c.anc("4", "d5 06:00").Results[0].Low = new(decimal.Int(2))
 				c.graded("neutrophil-count-decreased", 3, "d6")
 			},
-			[]string{"tox.neutrophil-count-decreased 4 resolved urgent now 0", "tox.neutrophil-count-decreased 3 open prompt now 3 by 1"}, "Neutrophil count decreased 4×2 emergent 4", nil,
+			[]string{"tox.neutrophil-count-decreased 4 resolved urgent now 0", "tox.neutrophil-count-decreased 3 open prompt now 3 by 1"},
+			"Neutrophil count decreased 4×2 emergent 4", nil,
 		},
 		{
 			"a term that data do not grade", func(c *chart) { c.graded("nausea", 3, "d4") },
-			[]string{"tox.nausea 3 open prompt now 3 by 1"}, "Nausea 3×1 emergent 3", nil,
+			[]string{"tox.nausea 3 open prompt now 3 by 1"},
+			"Nausea 3×1 emergent 3", nil,
 		},
 		{
 			"before treatment", func(c *chart) { c.graded("nausea", 2, "d-1") },
-			[]string{"tox.nausea 2 open routine now 2 by 1"}, "Nausea 2×1", nil,
+			[]string{"tox.nausea 2 open routine now 2 by 1"},
+			"Nausea 2×1", nil,
 		},
 		{
 			"on the day of the first dose", func(c *chart) { c.graded("nausea", 2, "d0") },
-			[]string{"tox.nausea 2 open routine now 2 by 1"}, "Nausea 2×1 emergent 2", nil,
+			[]string{"tox.nausea 2 open routine now 2 by 1"},
+			"Nausea 2×1 emergent 2", nil,
 		},
 		{
 			"by the name of another version", func(c *chart) { c.graded("thrombocytopenia", 3, "d4") },
-			[]string{"tox.platelet-count-decreased 3 open prompt now 3 by 1"}, "Platelet count decreased 3×1 emergent 3", nil,
+			[]string{"tox.platelet-count-decreased 3 open prompt now 3 by 1"},
+			"Platelet count decreased 3×1 emergent 3", nil,
 		},
 		{
 			"assessed on several days: the worst, and how it is now", func(c *chart) {
@@ -161,7 +175,8 @@ func TestCliniciansGrade(t *testing.T) {
 				c.graded("nausea", 3, "d5")
 				c.graded("nausea", 1, "d7")
 			},
-			[]string{"tox.nausea 3 open prompt now 1 by 3"}, "Nausea 3×1 emergent 3", nil,
+			[]string{"tox.nausea 3 open prompt now 1 by 3"},
+			"Nausea 3×1 emergent 3", nil,
 		},
 		{
 			"assessed twice of one day: as it was last updated", func(c *chart) {
@@ -169,21 +184,24 @@ func TestCliniciansGrade(t *testing.T) {
 				c.graded("nausea", 1, "d4").Version.LastUpdated = at("d6 10:00")
 				c.graded("nausea", 2, "d4").Version.LastUpdated = at("d5 10:00")
 			},
-			[]string{"tox.nausea 1 open log now 1 by 3"}, "Nausea 1×1 emergent 1", nil,
+			[]string{"tox.nausea 1 open log now 1 by 3"},
+			"Nausea 1×1 emergent 1", nil,
 		},
 		{
 			"over, and again", func(c *chart) {
 				c.graded("nausea", 2, "d4").End = at("d5 00:00")
 				c.graded("nausea", 3, "d6")
 			},
-			[]string{"tox.nausea 2 resolved routine now 0 by 1", "tox.nausea 3 open prompt now 3 by 1"}, "Nausea 3×2 emergent 3", nil,
+			[]string{"tox.nausea 2 resolved routine now 0 by 1", "tox.nausea 3 open prompt now 3 by 1"},
+			"Nausea 3×2 emergent 3", nil,
 		},
 		{
 			"the last assessment says that it is over", func(c *chart) {
 				c.graded("nausea", 3, "d4")
 				c.graded("nausea", 1, "d6").AdverseEvent.Over = true
 			},
-			[]string{"tox.nausea 3 resolved prompt now 0 by 2"}, "Nausea 3×1 emergent 3", nil,
+			[]string{"tox.nausea 3 resolved prompt now 0 by 2"},
+			"Nausea 3×1 emergent 3", nil,
 		},
 		{
 			"a newer version was refused", func(c *chart) {
@@ -191,7 +209,8 @@ func TestCliniciansGrade(t *testing.T) {
 				f.Version, f.State, f.AdverseEvent = timeline.Version{ID: "2", Digest: "r"}, timeline.Refused, nil
 				c.facts = append(c.facts, &f)
 			},
-			[]string{"tox.nausea 3 open prompt now 3 review by 1"}, "Nausea 3×1 emergent 3", nil,
+			[]string{"tox.nausea 3 open prompt now 3 review by 1"},
+			"Nausea 3×1 emergent 3", nil,
 		},
 		{
 			"a newer version of a result was refused", func(c *chart) {
@@ -200,7 +219,8 @@ func TestCliniciansGrade(t *testing.T) {
 				c.facts = append(c.facts, &f)
 				c.graded("neutrophil-count-decreased", 3, "d3")
 			},
-			[]string{"tox.neutrophil-count-decreased 3 open prompt now 3 review by 1"}, "Neutrophil count decreased 3×1 emergent 3", nil,
+			[]string{"tox.neutrophil-count-decreased 3 open prompt now 3 review by 1"},
+			"Neutrophil count decreased 3×1 emergent 3", nil,
 		},
 		{
 			"the latest version counts", func(c *chart) {
@@ -208,7 +228,8 @@ func TestCliniciansGrade(t *testing.T) {
 				f.Version, f.AdverseEvent = timeline.Version{ID: "2", Digest: "v"}, &timeline.AdverseEvent{Term: "nausea", Grade: 2}
 				c.facts = append(c.facts, &f)
 			},
-			[]string{"tox.nausea 2 open routine now 2 by 1"}, "Nausea 2×1 emergent 2", nil,
+			[]string{"tox.nausea 2 open routine now 2 by 1"},
+			"Nausea 2×1 emergent 2", nil,
 		},
 		{
 			"taken back", func(c *chart) {
@@ -217,7 +238,8 @@ func TestCliniciansGrade(t *testing.T) {
 				f.Version, f.State, f.AdverseEvent = timeline.Version{ID: "2", Digest: "v"}, timeline.Void, nil
 				c.facts = append(c.facts, &f)
 			},
-			[]string{"tox.febrile-neutropenia 3 open urgent now 3"}, "Febrile neutropenia 3×1 emergent 3", nil,
+			[]string{"tox.febrile-neutropenia 3 open urgent now 3"},
+			"Febrile neutropenia 3×1 emergent 3", nil,
 		},
 		{"no term", func(c *chart) { c.graded("", 4, "d4") }, []string{ungradable}, "", nil},
 		{"no grade", func(c *chart) { c.graded("nausea", 0, "d4") }, []string{ungradable}, "", []string{"tox.nausea"}},
@@ -415,5 +437,35 @@ func TestExplainClinicians(t *testing.T) {
 	}
 	if proved != 2 {
 		t.Errorf("%d findings were proved, want 2", proved)
+	}
+}
+
+// What a clinician graded comes and goes; the episode that it settled is recalled from the memo as the data gave it.
+func TestMemoKeepsWhatTheDataGave(t *testing.T) {
+	p := trial(t)
+	for n := 1; n < 9; n++ { // results of the episode
+		c := enrolled("arm-1").til()
+		for i := range n {
+			c.anc("0.4", fmt.Sprintf("d3 %02d:00", 6+i))
+		}
+		tl := timeline.New()
+		for _, f := range c.facts {
+			tl.Apply(f)
+		}
+		var m rules.Memo
+		compare := func(when string) {
+			t.Helper()
+			got := m.Evaluate(tl, p, at("d9 00:00"))
+			if diff := cmp.Diff(rules.Evaluate(tl, p, at("d9 00:00")), got); diff != "" {
+				t.Fatalf("%d results, %s (-Evaluate +Memo):\n%s", n, when, diff)
+			}
+		}
+		compare("before")
+		g := c.graded("neutrophil-count-decreased", 3, "d3")
+		tl.Apply(g)
+		compare("graded")
+		compare("graded, again")
+		tl.Forget(g.Ref)
+		compare("forgotten")
 	}
 }

@@ -52,8 +52,7 @@ func TestListedTerms(t *testing.T) {
 		{ctcae.V5, "man-flu", "", nil},
 	} {
 		l := ctcae.List(tt.version, tt.slug)
-		switch {
-		case l == nil && tt.term != "" || l != nil && (l.Term != tt.term || !slices.Equal(l.Grades, tt.grades)):
+		if l == nil && tt.term != "" || l != nil && (l.Term != tt.term || !slices.Equal(l.Grades, tt.grades)) {
 			t.Errorf("%s in %s: %+v, want %q with %v", tt.slug, tt.version, l, tt.term, tt.grades)
 		}
 	}
