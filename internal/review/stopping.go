@@ -34,7 +34,7 @@ func stopping(d *document, p *protocol.Protocol) {
 		s := &p.Stopping[i]
 		facts := rows(&s.Counts, countFields)
 		if len(s.Counts.Terms) == 0 {
-			facts = append(facts, []string{"Terms", "all that the trial grades", ""})
+			facts = append(facts, []string{"Terms", "any", "graded from data or by a clinician"})
 		}
 		if s.Counts.Within == 0 {
 			facts = append(facts, []string{"Within", "no end", "every toxicity from the first treatment on counts, and a patient counts from then on"})

@@ -32,7 +32,7 @@ const (
 
 // ToxicityCount says which toxicities make a patient one with toxicity.
 type ToxicityCount struct {
-	Terms    []string `yaml:"terms"`    // in kebab case; none: every term that the trial grades
+	Terms    []string `yaml:"terms"`    // in kebab case; none: every term
 	AtLeast  int      `yaml:"atLeast"`  // grade
 	Expected bool     `yaml:"expected"` // those that the protocol expects count as well
 	// Within is how long after the first treatment a toxicity must have reached the grade to count; a patient without one counts once that time is over. 0:
@@ -53,16 +53,9 @@ func (t *ToxicityCount) Has(rule string) bool {
 	return len(t.Terms) == 0 || slices.Contains(t.rules, rule)
 }
 
-// stopping judges the boundaries; the terms have been resolved.
+// stopping judges the boundaries. Any term can count: what no data show a clinician may grade.
 func (f *file) stopping(p *Protocol) {
 	one := decimal.Int(1)
-	var graded []string
-	for i := range p.Toxicity {
-		graded = append(graded, p.Toxicity[i].Term)
-	}
-	if p.FN != nil {
-		graded = append(graded, ctcae.FebrileNeutropeniaSlug)
-	}
 	for i := range p.Stopping {
 		s, at := &p.Stopping[i], func(fields ...string) []string {
 			return append([]string{"stopping", strconv.Itoa(i)}, fields...)
@@ -74,15 +67,12 @@ func (f *file) stopping(p *Protocol) {
 			f.at(at("id"), "boundary %s stands here twice", s.ID)
 		}
 		for j, term := range s.Counts.Terms {
-			slug := term
-			if c, known := ctcae.Resolve(p.CTCAE, term); known && c != nil {
-				slug = c.Slug
-			}
-			if slug == ctcae.FebrileNeutropeniaSlug && p.FN != nil || slices.ContainsFunc(p.Terms, func(t Term) bool { return t.Criterion.Slug == slug }) {
-				s.Counts.rules = append(s.Counts.rules, "tox."+slug)
+			l := ctcae.List(p.CTCAE, term)
+			if l == nil {
+				f.at(at("counts", "terms", strconv.Itoa(j)), "boundary %s: CTCAE %s has no term %q%s", s.ID, p.CTCAE, term, document.DidYouMean(term, ctcae.Names()))
 				continue
 			}
-			f.at(at("counts", "terms", strconv.Itoa(j)), "boundary %s: this trial does not grade %q%s", s.ID, term, document.DidYouMean(term, graded))
+			s.Counts.rules = append(s.Counts.rules, "tox."+l.Slug)
 		}
 		for _, share := range []struct {
 			key   string
