@@ -301,6 +301,16 @@ func (s *Site) rejoin(ref timeline.Ref, before, after *timeline.Person, changed 
 	for id := range touched {
 		old[s.resolve(id)] = true
 	}
+	// A resource hangs on those that the identities of its versions stand for: so these are all that hang on one of the old.
+	moved := map[*resource]bool{}
+	move := func(of func(id string) bool) {
+		for id, rs := range s.refs {
+			if of(id) {
+				maps.Copy(moved, rs)
+			}
+		}
+	}
+	move(func(id string) bool { return old[s.resolve(id)] })
 	if before != nil {
 		for _, id := range before.Identifiers {
 			delete(s.claims[id], self)
@@ -323,21 +333,7 @@ func (s *Site) rejoin(ref timeline.Ref, before, after *timeline.Person, changed 
 	for id := range touched {
 		affected[s.resolve(id)] = true
 	}
-	moved := map[*resource]bool{}
-	for id, rs := range s.refs {
-		if affected[s.resolve(id)] || touched[id] || old[id] {
-			for r := range rs {
-				moved[r] = true
-			}
-		}
-	}
-	for _, r := range s.resources {
-		for id := range affected {
-			if slices.Contains(r.attached, id) {
-				moved[r] = true
-			}
-		}
-	}
+	move(func(id string) bool { return affected[s.resolve(id)] || touched[id] || old[id] })
 	for id := range affected {
 		s.patient(id).Timeline = s.timeline()
 		changed[id] = true
