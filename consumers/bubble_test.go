@@ -110,11 +110,15 @@ func (w *ward) send(resourceType, resource string) {
 
 // enrol sends a patient of arm 1 who gets the TIL infusion on January 3 at 10:00, so that January 4 is day 1.
 func (w *ward) enrol() {
-	w.send("ResearchSubject", `{"resourceType":"ResearchSubject","id":"rs-1","status":"on-study","identifier":[{"value":"S-001"}],`+
-		`"study":{"reference":"ResearchStudy/til-il2"},"individual":{"reference":"Patient/canary-patient"},"assignedArm":"arm-1","period":{"start":"1999-12-28"}}`)
+	w.enrolment()
 	w.until(3, "10:30:00")
 	w.send("Procedure", `{"resourceType":"Procedure","id":"til","status":"completed","subject":{"reference":"Patient/canary-patient"},"code":{"text":"TIL infusion"},`+
 		`"performedPeriod":{"start":"2000-01-03T10:00:00-06:00","end":"2000-01-03T10:30:00-06:00"}}`)
+}
+
+func (w *ward) enrolment() {
+	w.send("ResearchSubject", `{"resourceType":"ResearchSubject","id":"rs-1","status":"on-study","identifier":[{"value":"S-001"}],`+
+		`"study":{"reference":"ResearchStudy/til-il2"},"individual":{"reference":"Patient/canary-patient"},"assignedArm":"arm-1","period":{"start":"1999-12-28"}}`)
 }
 
 // dose sends a dose of IL-2 that was given on a day of January at a time.

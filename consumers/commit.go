@@ -69,7 +69,7 @@ func (b *batch) commit(ctx context.Context, advance bool) error {
 		if advance {
 			facts = max(st.pending, st.facts)
 		}
-		data, err := wire.Encode(wire.Checkpoint{Facts: facts, Now: s.now, Protocol: s.hash, Worker: s.cfg.Worker, Silences: st.silences, Gaps: st.gaps})
+		data, err := wire.Encode(wire.Checkpoint{Facts: facts, Now: s.now, Protocol: s.hash, Worker: s.cfg.Worker, Silences: st.silences, Gaps: st.gaps, Seen: s.seen, Losses: s.losses})
 		if err != nil {
 			return err
 		}

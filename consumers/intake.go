@@ -260,6 +260,7 @@ type Metrics struct {
 	panics      prometheus.Counter
 	evaluations prometheus.Counter
 	unreadable  prometheus.Counter
+	lost        prometheus.Gauge
 	parses      *parses
 	reloads     *prometheus.CounterVec
 	refused     prometheus.Gauge
@@ -277,11 +278,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "trialwatch_evaluations_failed_total", Help: "Evaluations that panicked."}),
 		evaluations: prometheus.NewCounter(prometheus.CounterOpts{Name: "trialwatch_evaluations_total", Help: "Evaluations of one patient."}),
 		unreadable:  prometheus.NewCounter(prometheus.CounterOpts{Name: "trialwatch_facts_unreadable_total", Help: "Messages in FACTS that this build cannot read; they were skipped."}),
+		lost:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "trialwatch_facts_lost", Help: "Stored facts that are gone, at least; while it is not 0 nobody is judged."}),
 		parses:      newParses(),
 		reloads:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trialwatch_protocol_reloads_total", Help: "Changed protocol and site files, by what became of them."}, []string{"result"}),
 		refused:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "trialwatch_protocol_refused", Help: "1 while the protocol and site files are not those that run: they were refused."}),
 	}
-	r.MustRegister(m.resources, m.transitions, m.commits, m.fenced, m.panics, m.evaluations, m.unreadable, m.parses, m.reloads, m.refused)
+	r.MustRegister(m.resources, m.transitions, m.commits, m.fenced, m.panics, m.evaluations, m.unreadable, m.lost, m.parses, m.reloads, m.refused)
 	return m
 }
 

@@ -284,7 +284,7 @@ func TestNewCodesAreReadAgain(t *testing.T) {
 			}
 			before := w.count(wire.StreamFacts)
 			in := start(w, running, b)
-			through, err := in.Reread(t.Context())
+			through, err := in.Reread(t.Context(), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -301,7 +301,7 @@ func TestNewCodesAreReadAgain(t *testing.T) {
 				t.Errorf("%s: told %q, want %q", name, got, want)
 			}
 			facts := w.count(wire.StreamFacts)
-			if _, err := w.newIntake(b).Reread(t.Context()); err != nil || w.count(wire.StreamFacts) != facts {
+			if _, err := w.newIntake(b).Reread(t.Context(), false); err != nil || w.count(wire.StreamFacts) != facts {
 				t.Errorf("%s: read a third time: %v, %d facts, want %d", name, err, w.count(wire.StreamFacts), facts)
 			}
 		})

@@ -45,15 +45,17 @@ func (in *Intake) setConsumer(ctx context.Context, metadata map[string]string) (
 // Reread reads all stored resources again if they were read by a decoder to which other things were relevant, and publishes the facts and dead letters that are missing. It returns the
 // last fact there is then: who judges by the new codes reads that far first. A crash leaves the name of the old decoder, so the next start reads again; facts
 // that are there already are not repeated.
-func (in *Intake) Reread(ctx context.Context) (through uint64, err error) {
+//
+// With all set it reads them again whoever has read them, for facts that are gone.
+func (in *Intake) Reread(ctx context.Context, all bool) (through uint64, err error) {
 	consumer, err := in.consumer(ctx)
 	if err != nil {
 		return 0, err
 	}
 	metadata, relevance := consumer.CachedInfo().Config.Metadata, in.decoder.Load().Relevance()
-	if metadata[relevanceKey] != relevance {
+	if all || metadata[relevanceKey] != relevance {
 		log := in.cfg.Logger.Info
-		log().Msg("resources are read again: other codes are relevant than when they were read")
+		log().Msg("resources are read again: facts are gone, or other codes are relevant than when they were read")
 		n, err := in.readAgain(ctx)
 		if err != nil {
 			return 0, fmt.Errorf("read again: %w", err)
@@ -134,6 +136,11 @@ func (in *Intake) readAgain(ctx context.Context) (published int, err error) {
 				}
 			}
 		}
+		marks, err := in.marks(msgs, meta)
+		if err != nil {
+			return err
+		}
+		facts = append(facts, marks...) // that a number came is true however often it is told
 		msgs, published = msgs[:0], published+len(facts)
 		if err := PublishAll(ctx, in.cfg.JetStream, dead); err != nil {
 			return err

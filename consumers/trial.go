@@ -15,6 +15,7 @@ import (
 	"github.com/trialwatch/trialwatch/consumers/wire"
 	"github.com/trialwatch/trialwatch/rules/alert"
 	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/site"
 	"github.com/trialwatch/trialwatch/rules/trial"
 )
 
@@ -27,7 +28,8 @@ type teller struct {
 	now   time.Time               // the latest evaluating now of a site's checkpoint: it never runs backwards
 	facts uint64                  // how much of FACTS is in what was read
 
-	feeds map[string]*wire.Checkpoint // by site, the last
+	feeds  map[string]*wire.Checkpoint // by site, the last
+	losses []site.Loss                 // of the last of all
 }
 
 func newTeller(ctx context.Context, cfg *AggregateConfig) (*teller, error) {
@@ -60,10 +62,17 @@ func (t *teller) take(m jetstream.Msg) error {
 	if err := json.Unmarshal(m.Data(), &c); err != nil {
 		return fmt.Errorf("checkpoint of %s cannot be read: %w", m.Subject(), err)
 	}
-	t.feeds[name] = &c
+	t.feeds[name], t.losses = &c, c.Losses
 	t.facts = max(t.facts, c.Facts)
 	if c.Now.After(t.now) {
 		t.now = c.Now
+	}
+	for _, l := range c.Losses { // while they last nobody is judged, and the site's now stands still
+		for _, at := range []time.Time{l.From, l.To} {
+			if at.After(t.now) {
+				t.now = at
+			}
+		}
 	}
 	return nil
 }
@@ -100,7 +109,7 @@ func (t *teller) tell(ctx context.Context, protocols []*protocol.Protocol, patie
 
 // state is what there is to judge of a study.
 func (t *teller) state(study string, patients map[string]wire.PatientStanding) *trial.State {
-	s := &trial.State{}
+	s := &trial.State{Losses: t.losses}
 	for subject, p := range patients {
 		for _, st := range p.Studies {
 			if st.Study == study && st.Summary.Enrolled {

@@ -21,7 +21,7 @@ import (
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
-// WatchConfig is what [NewWatch] needs. All fields but Zones and the last three are required.
+// WatchConfig is what [NewWatch] needs. All fields but Zones, and those from CaughtUp on, are required.
 type WatchConfig struct {
 	JetStream jetstream.JetStream
 	Protocols []*protocol.Protocol
@@ -36,6 +36,10 @@ type WatchConfig struct {
 	CaughtUp func()
 	// Behind, if not nil, is called each time the worker starts to read: at its start, and whenever it recovers.
 	Behind func()
+	// Lost, if not nil, is told why nobody is judged while facts are gone, and "" when they are not.
+	Lost func(why string)
+	// AcceptLoss names a loss of facts that is accepted, so that everybody is judged by those that are left.
+	AcceptLoss string
 	// WithoutFence leaves out the expected sequence of the checkpoint. It exists so that a test can show that the fence is needed.
 	WithoutFence bool
 }
@@ -112,6 +116,9 @@ type session struct {
 	backlog   uint64 // facts of before the start that are still to be read
 	idle      int    // facts read since the last commit
 	silence   silence
+	seen      wire.Seen
+	losses    []site.Loss
+	looked    time.Time // when it was last looked whether all facts are there
 	load      func(site, identity string) ([]*timeline.Fact, error)
 }
 
@@ -148,6 +155,10 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.recover(ctx); err != nil {
 		return err
 	}
+	if err := s.guard(ctx); err != nil {
+		return err
+	}
+	s.looked = time.Now()
 	// Sequences of an empty stream start at 1, so a reader of all facts needs no start.
 	facts, pending, err := read(ctx, s.cfg.JetStream, wire.StreamFacts, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
 	if err != nil {
@@ -207,11 +218,15 @@ func (s *session) gather(ctx context.Context, facts *reader) error {
 		if err := s.listen(ctx, due); err != nil {
 			return err
 		}
+	case <-time.After(time.Until(s.looked.Add(lookAfter))):
+		if err := s.whole(ctx); err != nil {
+			return err
+		}
 	case <-idle:
 		s.idle = idleFacts
 	case m := <-facts.msgs:
 		begun := time.Now()
-		more, err := s.take(m)
+		more, err := s.take(ctx, m)
 		for n, quiet := 1, false; err == nil && !quiet && n < gatherFacts && (more || time.Since(begun) < gatherMost); n++ {
 			var silence <-chan time.Time
 			if !more {
@@ -219,7 +234,7 @@ func (s *session) gather(ctx context.Context, facts *reader) error {
 			}
 			select {
 			case m := <-facts.msgs:
-				more, err = s.take(m)
+				more, err = s.take(ctx, m)
 			case <-silence:
 				quiet = true
 			case err = <-facts.err:
@@ -259,10 +274,15 @@ func (s *session) tick() {
 }
 
 // take reads one fact into its site, notices the last of those from before the start, and reports whether there were more when it was sent.
-func (s *session) take(m jetstream.Msg) (more bool, err error) {
+func (s *session) take(ctx context.Context, m jetstream.Msg) (more bool, err error) {
 	meta, err := m.Metadata()
 	if err != nil {
 		return false, err
+	}
+	if meta.Sequence.Stream != s.read+1 {
+		if err := s.whole(ctx); err != nil {
+			return false, err
+		}
 	}
 	if err := s.apply(m, meta); err != nil {
 		return false, err
@@ -279,6 +299,9 @@ func (s *session) apply(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 	st := s.site(wire.Site(m.Subject()))
 	s.read = meta.Sequence.Stream
 	st.pending, st.heard = s.read, true
+	if s.read > s.seen.Facts {
+		s.seen.Facts, s.seen.At = s.read, meta.Timestamp.UTC()
+	}
 	if wire.IsFeed(m.Subject()) {
 		return s.count(st, m)
 	}
@@ -332,6 +355,9 @@ func (s *session) facts(ctx context.Context, siteName, identity string) (fs []*t
 		}
 		return nil
 	})
+	if err == nil {
+		err = s.whole(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("facts that are needed now: %w", err)
 	}
@@ -390,6 +416,7 @@ func (s *session) recover(ctx context.Context) error {
 			}
 			st := s.site(name)
 			st.facts, st.fence, st.silences, st.gaps = c.Facts, meta.Sequence.Stream, c.Silences, c.Gaps
+			s.seen, s.losses = c.Seen, c.Losses
 			if c.Now.After(s.now) {
 				s.now = c.Now
 			}

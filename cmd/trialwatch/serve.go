@@ -37,7 +37,7 @@ type serveConfig struct {
 
 func newServe() *cobra.Command {
 	var cfg serveConfig
-	var file, stages string
+	var file, stages, acceptLoss string
 	var trust bool
 	c := &cobra.Command{
 		Use:   "serve [--protocol FILE]… [--site-file FILE]… [--data DIR] [--config FILE] [--nats URL]",
@@ -77,6 +77,7 @@ judge the past without saying so, is refused: the log says why, and what ran goe
 			defer signal.Stop(hangUp)
 			o.Reload = hangUp
 			o.DataDir, o.NATS, o.Creds, o.Listen, o.Protocols, o.BaseURLs, o.Logger, o.TrustReceivedAt = cfg.Data, cfg.NATS, cfg.Creds, cfg.Listen, ps, cfg.BaseURLs, log, trust
+			o.AcceptLoss = acceptLoss
 			if cfg.Stages != nil {
 				o.Stages = cfg.Stages
 			}
@@ -123,6 +124,7 @@ judge the past without saying so, is refused: the log says why, and what ran goe
 	f.StringArrayVar(&cfg.BaseURLs, "base-url", nil, "the site's own FHIR base URL, stripped from references")
 	f.StringArrayVar(&cfg.SiteFiles, "site-file", nil, "site file: zone, base URLs, identifiers, codes, units and limits of normal of one site (repeatable)")
 	f.StringVar(&cfg.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&acceptLoss, "accept-loss", "", "name of a loss of facts (data.gap, /readyz): read again what FHIR has, and judge by what there is then")
 	f.BoolVar(&trust, "trust-received-at", false, "let the header Trialwatch-Received-At replace the broker's time (replays only)")
 	return c
 }

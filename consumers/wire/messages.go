@@ -45,6 +45,16 @@ type Checkpoint struct {
 	// Silences are those of the site that the trial must know of.
 	Silences []site.Silence `json:"silences,omitempty"`
 	Gaps     []site.Gap     `json:"gaps,omitempty"`
+	// Seen and Losses are of all sites; those of the latest checkpoint hold.
+	Seen   Seen        `json:"seen,omitzero"`
+	Losses []site.Loss `json:"losses,omitempty"`
+}
+
+// Seen is by what the watch knows FACTS again.
+type Seen struct {
+	Facts uint64    `json:"facts"`       // sequence of the last fact that was read, of any site
+	At    time.Time `json:"at,omitzero"` // when the broker stored it
+	Holes uint64    `json:"holes"`       // facts that are gone, and whose loss was accepted
 }
 
 // Marks are the numbers of messages of one source that intake has read: the body of facts.<site>.feed.

@@ -37,6 +37,7 @@ type App struct {
 	js       jetstream.JetStream
 	addr     string
 	caughtUp atomic.Bool
+	lost     atomic.Pointer[string] // why the watch judges nobody, nil or "": it does
 	notice   atomic.Pointer[string] // what runs is not what stands in the files; nil: it is
 
 	// The stages of this process, nil for those that run elsewhere.
@@ -157,6 +158,7 @@ func (a *App) Start(ctx context.Context) error {
 			JetStream: a.js, Protocols: o.Protocols, SiteKey: key, Clock: o.Clock, Worker: worker, Logger: log.With().Str("stage", StageWatch).Logger(), Metrics: a.metrics,
 			Zones:  Zones(o.Sites),
 			Behind: func() { a.caughtUp.Store(false) },
+			Lost:   func(why string) { a.lost.Store(&why) }, AcceptLoss: o.AcceptLoss,
 			CaughtUp: func() {
 				a.caughtUp.Store(true)
 				if o.CaughtUp != nil {
@@ -183,7 +185,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.work(run, func(ctx context.Context) error {
 		// The watch comes after what other codes have made facts of: it would call doses missed whose records are not facts yet.
 		if a.intake != nil {
-			if _, err := a.reread(ctx); err != nil {
+			if _, err := a.reread(ctx, true); err != nil {
 				return nil // only the end of ctx ends it
 			}
 		}
@@ -298,6 +300,9 @@ func (a *App) startWeb(ctx context.Context, registry *prometheus.Registry) error
 func (a *App) ready(ctx context.Context) error {
 	if !a.conn.IsConnected() {
 		return errors.New("not connected to the broker")
+	}
+	if lost := a.lost.Load(); lost != nil && *lost != "" {
+		return errors.New(*lost)
 	}
 	if !a.caughtUp.Load() {
 		return errors.New("the watch is still reading stored facts")

@@ -50,7 +50,9 @@ type Options struct {
 	TrustReceivedAt bool
 	// Unsynced lets the embedded broker acknowledge before the disk has it. Only a demo, whose data live in a temporary folder, may.
 	Unsynced bool
-	Demo     bool // the page says that the data are simulated
+	// AcceptLoss names a loss of facts: what can be read again from FHIR is, and everybody is judged by what there is then.
+	AcceptLoss string
+	Demo       bool // the page says that the data are simulated
 	// Beside makes a table of the page that puts the aggregates beside other figures, nil: none.
 	Beside func(panels map[string][]byte) (*web.Beside, error)
 	Logger zerolog.Logger

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trialwatch/trialwatch/consumers"
 	"github.com/trialwatch/trialwatch/fhir/sitefile"
 	"github.com/trialwatch/trialwatch/rules/document"
 	"github.com/trialwatch/trialwatch/rules/protocol"
@@ -144,7 +145,7 @@ func (a *App) reload(ctx context.Context) error {
 	through := uint64(0)
 	if a.intake != nil {
 		a.intake.Use(decoder)
-		if through, err = a.reread(ctx); err != nil {
+		if through, err = a.reread(ctx, false); err != nil {
 			return err
 		}
 	}
@@ -228,10 +229,17 @@ func eachError(err error) []string {
 	return texts
 }
 
-// reread has intake read again what another decoder has read, and does not give up while the broker is away.
-func (a *App) reread(ctx context.Context) (through uint64, err error) {
+// reread has intake read again what another decoder has read, or with anew set also facts whose loss is accepted, and does not give up while the broker is away.
+func (a *App) reread(ctx context.Context, anew bool) (through uint64, err error) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		if through, err = a.intake.Reread(ctx); err == nil || ctx.Err() != nil {
+		all := false
+		if anew && a.opts.AcceptLoss != "" {
+			all, err = consumers.AcceptsLoss(ctx, a.js, a.opts.AcceptLoss)
+		}
+		if err == nil {
+			through, err = a.intake.Reread(ctx, all)
+		}
+		if err == nil || ctx.Err() != nil {
 			return through, err
 		}
 		a.opts.Logger.Warn().Err(err).Dur("again_in", wait).Msg("resources cannot be read again yet")

@@ -33,6 +33,7 @@ type State struct {
 	Members  []Member
 	Silences []Silence // of any study
 	Gaps     []Gap
+	Losses   []site.Loss
 }
 
 // Add takes what there is to say of the feed of a site in.
@@ -69,6 +70,7 @@ var All = []Rule{
 	{[]string{"data.two-sites"}, twoSites},
 	{[]string{"data.gap"}, gaps},
 	{[]string{rules.StoppingBoundary}, stoppingBoundaries},
+	{[]string{"data.gap"}, losses},
 }
 
 // Case is one trial at one instant: what a rule reads, and where it reports.
