@@ -83,8 +83,14 @@ func (c *Case) startOf(from string) (time.Time, *timeline.Fact) {
 // late. One before it that no earlier visit takes, and that lies nearer to this one, makes it early, where nothing better comes.
 func (c *Case) examine(x *examined) {
 	a := x.assessment
-	x.nothing = !slices.ContainsFunc(a.Needs, func(names []string) bool { return c.firstResult(names, time.Time{}, c.Now.Add(1)) != nil })
-	enrolled := c.midnightAfter(c.Enrolment.Start.Start, 0)
+	x.nothing = c.firstOf(a) == nil
+	judged := c.midnightAfter(c.Enrolment.Start.Start, 0)
+	if a.OnceRecorded {
+		if x.nothing {
+			return
+		}
+		judged = later(judged, c.midnightAfter(c.firstOf(a).At.Start, 0))
+	}
 	var taken time.Time // what lies before it belongs to another visit
 	next, made := visit{}, make([]*timeline.Fact, len(a.Needs))
 	for i := range a.Times {
@@ -95,7 +101,7 @@ func (c *Case) examine(x *examined) {
 		if next = (visit{}); i+1 < len(a.Times) {
 			next = c.window(x, i+1)
 		}
-		if v.due.Before(enrolled) || !a.InForce.At(c.local(v.due)) {
+		if v.due.Before(judged) || !a.InForce.At(c.local(v.due)) {
 			taken = v.to
 			continue
 		}
@@ -223,6 +229,16 @@ func (c *Case) firstResult(names []string, from, to time.Time) (first *timeline.
 				}
 				break
 			}
+		}
+	}
+	return first
+}
+
+// firstOf is the first record of anything that an assessment takes, nil if nothing was ever sent.
+func (c *Case) firstOf(a *protocol.Assessment) (first *timeline.Fact) {
+	for _, names := range a.Needs {
+		if f := c.firstResult(names, time.Time{}, c.Now.Add(1)); f != nil && (first == nil || f.At.Start.Before(first.At.Start)) {
+			first = f
 		}
 	}
 	return first

@@ -63,6 +63,11 @@ func TestAssessments(t *testing.T) {
 			"the first minute of the next day is that day's", daily, func(c *chart) { c.platelets("d1 06:00", "d3 00:00") }, "d3 01:00",
 			[]string{"resolved minor 02-18T00:00 → 02-19T00:00, 02-19T00:00: of day 2, due 2026-02-18: no record."},
 		},
+		{"what was never sent is not judged where it is judged once recorded", daily + ", onceRecorded: true", func(*chart) {}, "d5 00:00", nil},
+		{
+			"and judged from the day of the first on", daily + ", onceRecorded: true", func(c *chart) { c.platelets("d3 23:59") }, "d5 00:00",
+			[]string{"open minor 02-20T00:00, 02-21T00:00: of day 4, due 2026-02-20: no record."},
+		},
 		{
 			"days on end are one silence", daily, func(c *chart) { c.platelets("d1 06:00") }, "d4 12:00",
 			[]string{"open minor 02-18T00:00, 02-19T00:00: of day 2 to day 3, 2 times, first due 2026-02-18: no record."},

@@ -57,6 +57,7 @@ var (
 	assessmentFields = []field{
 		{"any", "Shown by a result of", "one of these"},
 		{"all", "Shown by results of", "each of these"},
+		{"onceRecorded", "Only once recorded", "judged from the day of the first result that was ever sent of the patient"},
 		{"from", "Days are counted from", "in place of day 0"},
 		{"windowDays", "Window, days", "either side of the day that is due, in site-local days; it is missed at the midnight that ends the window"},
 		{"window", "Window", "either side of the due time, bounds included; it is missed at the end of the window"},

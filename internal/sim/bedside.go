@@ -27,10 +27,7 @@ func (p *patient) bedside() {
 	p.beforeDoses()
 	for _, d := range p.draws {
 		at := p.at(d.day, 6, 40+p.chance.IntN(40))
-		sent := len(p.events)
-		if p.chart(p.measure("29463-7", "Body weight", at, p.mass(p.kilograms(at))), at); p.noWeight == d.day && d.day > 0 {
-			p.events = p.events[:sent]
-		}
+		p.chart(p.measure("29463-7", "Body weight", at, p.mass(p.kilograms(at))), at)
 	}
 	p.urine()
 	p.heart()

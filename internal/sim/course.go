@@ -21,8 +21,7 @@ type body struct {
 	lymphocytes    float64 // 10*9/L
 	albumin        float64 // g/dL
 	potassium      float64 // mmol/L
-	noChemistry    int     // study day on which nobody orders it, 0: it is drawn every day
-	noWeight       int     // study day on which nobody weighs the patient
+	noCount        int     // study day on which nobody orders a blood count, 0: it is drawn every day
 	systolic       float64 // mm[Hg]
 	pulse          float64 // /min
 }
@@ -43,10 +42,7 @@ func newBody(seed uint64, i int) body {
 	b.bold = r.IntN(10) == 0
 	forgotten := rand.New(rand.NewPCG(seed, uint64(i+1)<<32+1)) // again another
 	if forgotten.IntN(3) == 0 {
-		b.noChemistry = 3 + forgotten.IntN(10)
-	}
-	if forgotten.IntN(2) == 0 {
-		b.noWeight = 2 + forgotten.IntN(12)
+		b.noCount = 3 + forgotten.IntN(10)
 	}
 	return b
 }

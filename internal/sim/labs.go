@@ -153,11 +153,11 @@ func (p *patient) bloods() {
 	haemolysed := p.chance.IntN(24) - 17 // day on which a potassium is false, in one of four
 	for i := range p.draws {
 		d := &p.draws[i]
-		p.cells(&c, d)
 		sent := len(p.events)
-		if p.chemistry(d, d.day == haemolysed && d.day > 0); p.noChemistry == d.day && d.day > 0 {
+		if p.cells(&c, d); p.forgets(d.day) {
 			p.events = p.events[:sent]
 		}
+		p.chemistry(d, d.day == haemolysed && d.day > 0)
 		switch d.day {
 		case -8, 3, 7, 14:
 			p.seldom(d)

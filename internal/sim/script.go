@@ -104,7 +104,7 @@ func (p *patient) follow(s *PatientScript) {
 		panic(err) // Published has read it
 	}
 	p.day0, p.kidney, p.leak = date, min(p.kidney, 0.35), min(p.leak, 0.85) // hardly anything forbids a dose that the script gives
-	p.fevers = nil
+	p.noCount, p.fevers = 0, nil
 	for _, f := range s.Fevers {
 		from := p.at(f.Day, f.Hour, 0)
 		p.fevers = append(p.fevers, span{from, from.Add(time.Duration(f.Hours) * time.Hour)})

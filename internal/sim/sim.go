@@ -275,9 +275,13 @@ func (p *patient) counts() {
 			Issued: stamp(at.Add(40 * time.Minute)), Value: p.count(v),
 		}
 		r.Range = normal(r.Value)
+		sent := len(p.events)
 		p.send(r, at, 45*time.Minute+time.Duration(p.IntN(30))*time.Minute)
+		if p.forgets(day) {
+			p.events = p.events[:sent]
+		}
 		p.creatinine(day, at)
-		if p.cfg.Clean || r.Value == nil {
+		if p.cfg.Clean || r.Value == nil || p.forgets(day) {
 			continue
 		}
 		if mixedUp == 0 && day == 2+p.IntN(3) {
@@ -293,6 +297,9 @@ func (p *patient) counts() {
 		}
 	}
 }
+
+// forgets reports whether nobody orders a blood count on a day.
+func (p *patient) forgets(day int) bool { return !p.cfg.Clean && day > 0 && day == p.noCount }
 
 // count is a neutrophil count as this or that analyser reports it.
 func (p *patient) count(v float64) *quantity {

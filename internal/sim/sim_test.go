@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -105,16 +104,14 @@ func TestCohortMeetsEveryRule(t *testing.T) {
 func TestCohortIsExamined(t *testing.T) {
 	for _, seed := range []uint64{1, 2, 3} {
 		e := messy(t, seed)
-		by := map[string]int{}
 		n := 0
 		for _, f := range e.At(e.Latest()).Findings {
 			if f.Rule == "dev.assessment-missed" {
-				by[f.Message[:strings.IndexByte(f.Message, ' ')]]++
 				n++
 			}
 		}
-		if n < 4 || n > 28 || by["Weight"] == 0 || by["Chemistry"] == 0 {
-			t.Errorf("seed %d: %d assessments missed of 14 patients (%v): want some weights and chemistries, and no more than two a patient", seed, n, by)
+		if n < 2 || n > 14 {
+			t.Errorf("seed %d: %d assessments missed of 14 patients: want some, and no more than one a patient", seed, n)
 		}
 	}
 }

@@ -18,6 +18,8 @@ type Assessment struct {
 	Any   []string `yaml:"any"`  // a result of one of these shows it
 	All   []string `yaml:"all"`  // or it takes a result of each of these
 	Arms  []string `yaml:"arms"` // nil: every arm
+	// OnceRecorded: judged from the day of the first result of it that was ever sent.
+	OnceRecorded bool `yaml:"onceRecorded"`
 	// From is what its days are counted from: [Enrolled], the first given dose of a drug, or "" for day 0.
 	From string `yaml:"from"`
 	Due  []Due  `yaml:"due"` // in the order of time
