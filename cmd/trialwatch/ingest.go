@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -32,6 +33,9 @@ usable for another reason becomes a dead letter or a data finding: see "trialwat
   trialwatch ingest --site houston - < feed.ndjson`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if site == wire.NoSite {
+				return usageError{errors.New(`--site -: no site can be called so, it stands for no single site`)}
+			}
 			js, closeConn, err := broker.connect()
 			if err != nil {
 				return err

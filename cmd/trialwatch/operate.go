@@ -23,6 +23,7 @@ import (
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/aggregate"
 	"github.com/trialwatch/trialwatch/rules/alert"
+	"github.com/trialwatch/trialwatch/rules/trial"
 )
 
 func newAlerts() *cobra.Command {
@@ -86,9 +87,17 @@ func printFindings(w io.Writer, fs []rules.Finding) error {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "URGENCY\tSTATUS\tSUBJECT\tARM\tRULE\tONSET\tMESSAGE")
+	// Of one site nobody needs its name, unless something is of the site and of no patient.
+	named := slices.ContainsFunc(fs, func(f rules.Finding) bool { return f.Subject == trial.Nobody || f.Site != fs[0].Site })
+	siteOf := func(s string) string {
+		if named {
+			return s + "\t"
+		}
+		return ""
+	}
+	fmt.Fprintln(t, "URGENCY\tSTATUS\t"+siteOf("SITE")+"SUBJECT\tARM\tRULE\tONSET\tMESSAGE")
 	for _, f := range fs {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Urgency, f.Status, f.Subject, f.Arm, f.Rule, f.Onset.Format("2006-01-02 15:04"), f.Message)
+		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%s\t%s\t%s\n", f.Urgency, f.Status, siteOf(f.Site), f.Subject, f.Arm, f.Rule, f.Onset.Format("2006-01-02 15:04"), f.Message)
 	}
 	return t.Flush()
 }

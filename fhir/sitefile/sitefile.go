@@ -71,6 +71,9 @@ func Parse(name string, data []byte, concepts ...string) (*Site, error) {
 	if err := c.codes(concepts); err != nil {
 		return nil, err
 	}
+	if s.Name == "-" {
+		f.At([]string{"site"}, `no site can be called "-": it stands for no single site`)
+	}
 	c.baseURLs()
 	c.identifiers()
 	c.units()

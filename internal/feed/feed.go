@@ -153,6 +153,10 @@ func open(l Line) Line {
 		l.Envelope = errors.New("the envelope holds no resource")
 		return l
 	}
+	if e.Site != nil && *e.Site == "-" {
+		l.Envelope = errors.New(`no site can be called "-": it stands for no single site`)
+		return l
+	}
 	if e.ReceivedAt != nil {
 		l.ReceivedAt = *e.ReceivedAt
 	}

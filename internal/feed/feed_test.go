@@ -58,6 +58,7 @@ func TestRead(t *testing.T) {
 		{"a time that is none", `{"receivedAt":"yesterday","resource":{}}`, []string{"1 " + wrong}},
 		{"a key that is none", `{"site":"a","resources":{}}`, []string{"1 " + wrong}},
 		{"more behind it", `{"site":"a","resource":{}} {}`, []string{"1 " + wrong}},
+		{"the site of no single site", `{"site":"-","resource":{"a":1}}`, []string{`1 envelope: no site can be called "-": it stands for no single site`}},
 		{"nothing in it", `{"site":"a"}`, []string{"1 envelope: the envelope holds no resource"}},
 		{"too long, and the next", `{"a":"` + strings.Repeat("x", 300) + "\"}\n{}\n", []string{"1 too long: 309 bytes, more than 200", `2 main {}`}},
 		{"too long at the end", "{}\n" + strings.Repeat("x", 300), []string{`1 main {}`, "2 too long: 300 bytes, more than 200"}},

@@ -12,6 +12,7 @@ import (
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/aggregate"
 	"github.com/trialwatch/trialwatch/rules/alert"
+	"github.com/trialwatch/trialwatch/rules/trial"
 )
 
 // view is what the templates show.
@@ -224,6 +225,15 @@ func (v *view) attention(h *Hub) {
 func (h *Hub) row(e alert.Event, at time.Time) alertRow {
 	r := alertRow{
 		Time: at.In(h.opts.Zone).Format(clock), Transition: string(e.Transition), Urgency: string(e.Urgency), Subject: e.Subject, Arm: e.Arm, Message: e.Message,
+	}
+	if e.Subject == trial.Nobody {
+		r.Subject = "Trial"
+		if e.Site != trial.Nobody {
+			r.Subject = "Site " + e.Site
+		}
+	}
+	if e.Arm == trial.Nobody {
+		r.Arm = ""
 	}
 	if len(h.studies()) > 1 {
 		r.Study = e.Study

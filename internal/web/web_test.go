@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -121,6 +122,30 @@ func TestPageShowsArmsAndAlerts(t *testing.T) {
 	}
 	page, _ := get(t, h)
 	wantParts(t, page, "High-dose IL-2", "5/7 <i>71.4 %</i>", "<small>29.0–96.3</small>", "3/7 <i>42.9 %</i>", "8/14 <i>57.1 %</i>", "Febrile neutropenia grade 3. Review.", "S-001", "1 open, 1 transitions told", ">NA<")
+}
+
+// What is of no patient is a site's, or the trial's, and is not shown as "-".
+func TestWhatIsOfNoPatient(t *testing.T) {
+	h := web.NewHub(web.Options{Studies: []web.Study{{ID: "til-il2"}}})
+	for i, site := range []string{"north", "-"} {
+		var e wire.CloudEvent
+		if err := json.Unmarshal(event(fmt.Sprint(i), 1, alert.Opened, rules.Prompt, "2 messages never came."), &e); err != nil {
+			t.Fatal(err)
+		}
+		e.Data.Site, e.Data.Subject, e.Data.Arm = site, "-", "-"
+		body, err := wire.Encode(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Alert(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, _ := get(t, h)
+	wantParts(t, page, "<b>Site north</b>", "<b>Trial</b>")
+	if strings.Contains(page, ">-<") {
+		t.Error("the page shows a dash for nobody")
+	}
 }
 
 // What matters is read first: of the system organ classes the one with the worst grade, in each the term with the worst grade, then the one that more
