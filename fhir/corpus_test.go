@@ -41,7 +41,7 @@ func decision(o *fhir.Outcome) (kind, reason string, err error) {
 			return "void", "", nil
 		}
 		said := 0
-		for _, set := range []bool{len(f.Results) > 0, f.Dose != nil, f.Procedure != nil, f.Response != nil, f.AdverseEvent != nil, f.Enrolment != nil, f.Encounter != nil, f.Person != nil, f.Product != nil} {
+		for _, set := range []bool{len(f.Results) > 0, f.Dose != nil, f.Procedure != nil, f.Response != nil, f.AdverseEvent != nil, f.Order != nil, f.Enrolment != nil, f.Encounter != nil, f.Person != nil, f.Product != nil} {
 			if set {
 				said++
 			}

@@ -116,6 +116,10 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 		read := d.read(dose.drug)
 		relevant = read != "" || !dose.resolved || dose.elsewhere != "" && dose.drug == ""
 		dose.drug = read
+	case "MedicationRequest":
+		// Only orders say that they end. One that another resource names, or that proposes, says nothing.
+		drug = d.read(d.medication(h, r).drug)
+		relevant = drug != "" && slices.Contains(orders, str(h.doc.get("intent")))
 	case "Procedure":
 		var code codeable
 		parse(h.doc.get("code"), &code)
@@ -188,6 +192,8 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 		p = d.administration(h, dose, f)
 	case "Procedure":
 		p = d.procedure(h, drug, f)
+	case "MedicationRequest":
+		p = d.order(h, drug, f)
 	case "ResearchSubject":
 		p = d.enrolment(h, r, f)
 	case "Encounter":

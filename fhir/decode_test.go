@@ -119,6 +119,9 @@ func summary(o *fhir.Outcome) string {
 			fmt.Fprintf(&b, "!%s", r.Problem.Reason)
 		}
 	}
+	if o := f.Order; o != nil {
+		fmt.Fprintf(&b, " order %s %s", o.Drug, o.Status)
+	}
 	if a := f.AdverseEvent; a != nil {
 		fmt.Fprintf(&b, " adverse event %s", a.Term)
 		if a.Grade > 0 {
@@ -208,6 +211,26 @@ const (
 	encounter = `{"resourceType":"Encounter","id":"e1","status":"in-progress","class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"IMP"},"subject":{"reference":"Patient/p1"},"period":{"start":"2026-02-09T07:30:00-06:00"}}`
 	inpatient = `fact of "Patient/p1" at 2026-02-09T13:30:00Z encounter IMP in-progress stay`
 )
+
+const (
+	request = `{"resourceType":"MedicationRequest","id":"q1","meta":{"versionId":"2","lastUpdated":"2026-02-18T15:00:00-06:00"},"status":"stopped","intent":"order","medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]},"subject":{"reference":"Patient/p1"},"authoredOn":"2026-02-16"}`
+	stopped = `fact of "Patient/p1" at 2026-02-18T21:00:00Z order aldesleukin stopped`
+	markQ1  = ` marks MedicationRequest/q1 of "Patient/p1"`
+)
+
+var orderRows = []row{
+	{"stopped", request, stopped},
+	{"in force", with(request, `"stopped"`, `"active"`), with(stopped, "stopped", "active")},
+	{"a proposal is no order", with(request, `"intent":"order"`, `"intent":"proposal"`), "not relevant"},
+	{"of another drug", with(request, "70223", "5640"), "not relevant"},
+	{"by the words of a reference", with(request, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"Medication/m","display":"Proleukin"}`), stopped},
+	{"by a reference alone it is nobody's", with(request, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"Medication/m"}`), "not relevant"},
+	{"cancelled takes it back", with(request, `"stopped"`, `"cancelled"`), `void MedicationRequest/q1 of "Patient/p1"`},
+	{"in error", with(request, `"stopped"`, `"entered-in-error"`), `void MedicationRequest/q1 of "Patient/p1"`},
+	{"a status that R4 has not", with(request, `"stopped"`, `"ended"`), "dead letter invalid-code" + markQ1},
+	{"of R5", add(request, `"medication":{"concept":{"text":"aldesleukin"}}`), "dead letter r5" + markQ1},
+	{"of nobody", with(request, `"subject":{"reference":"Patient/p1"},`, ""), `dead letter no-patient marks MedicationRequest/q1 of ""`},
+}
 
 var encounterRows = []row{
 	{"inpatient", encounter, inpatient},
@@ -593,12 +616,13 @@ var jsonRows = []row{
 func TestObservation(t *testing.T) { runRows(t, observationRows) }
 func TestSubject(t *testing.T)     { runRows(t, subjectRows) }
 func TestEncounter(t *testing.T)   { runRows(t, encounterRows) }
+func TestOrder(t *testing.T)       { runRows(t, orderRows) }
 func TestMedication(t *testing.T)  { runRows(t, medicationRows) }
 func TestProduct(t *testing.T)     { runRows(t, productRows) }
 func TestPerson(t *testing.T)      { runRows(t, personRows) }
 func TestJSON(t *testing.T)        { runRows(t, jsonRows) }
 
-var allRows = slices.Concat(observationRows, encounterRows, adverseRows, subjectRows, medicationRows, productRows, personRows, jsonRows)
+var allRows = slices.Concat(observationRows, encounterRows, orderRows, adverseRows, subjectRows, medicationRows, productRows, personRows, jsonRows)
 
 // What is hostile must be refused before anything is built of it: google/fhir takes 6 s and 1 GB for 109 KB of nested extensions.
 func TestHostileInputIsCheap(t *testing.T) {

@@ -99,7 +99,7 @@ func (h *head) receivedAt(bundle time.Time, zone *time.Location) time.Time {
 	if !bundle.IsZero() {
 		return bundle
 	}
-	for _, name := range []string{"issued", "effectiveDateTime", "effectiveInstant", "performedDateTime"} {
+	for _, name := range []string{"issued", "effectiveDateTime", "effectiveInstant", "performedDateTime", "authoredOn"} {
 		if t, ok := instant(str(h.doc.get(name)), zone); ok {
 			return t
 		}
@@ -136,6 +136,10 @@ func r5Shape(h *head) string {
 			if h.doc.get(name) != nil {
 				return name
 			}
+		}
+	case "MedicationRequest":
+		if h.doc.get("medication") != nil {
+			return "medication"
 		}
 	case "ResearchSubject":
 		for _, name := range []string{"subject", "assignedComparisonGroup", "actualComparisonGroup", "progress"} {
@@ -178,6 +182,7 @@ func r5Shape(h *head) string {
 var codesOf = map[string][]string{
 	"Observation":              {"registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error", "unknown"},
 	"MedicationAdministration": {"in-progress", "not-done", "on-hold", "completed", "entered-in-error", "stopped", "unknown"},
+	"MedicationRequest":        {"active", "on-hold", "cancelled", "completed", "entered-in-error", "stopped", "draft", "unknown"},
 	"Medication":               {"", "active", "inactive", "entered-in-error"}, // it need have none
 	"Procedure":                {"preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown"},
 	"Encounter":                {"planned", "arrived", "triaged", "in-progress", "onleave", "finished", "cancelled", "entered-in-error", "unknown"},
@@ -193,7 +198,7 @@ func void(status string) bool { return status == "entered-in-error" || status ==
 // nameless reports whether the code says nothing definite: R4 requires one, so what a server blanks keeps an empty one or a text.
 func (h *head) nameless() bool {
 	element := "code"
-	if h.ref.Type == "MedicationAdministration" {
+	if h.ref.Type == "MedicationAdministration" || h.ref.Type == "MedicationRequest" {
 		element = "medicationCodeableConcept"
 		if h.doc.get("medicationReference") != nil {
 			return false

@@ -271,3 +271,16 @@ func (d *Decoder) procedure(h *head, kind string, f *timeline.Fact) *problem {
 	f.Procedure = &timeline.Procedure{Kind: kind, Status: h.status}
 	return nil
 }
+
+// orders are the intents of a MedicationRequest by which something is to be given.
+var orders = []string{"order", "original-order", "reflex-order", "filler-order", "instance-order"}
+
+// order turns a MedicationRequest into a fact. R4 has no time at which one was stopped: that is when it was last updated.
+func (d *Decoder) order(h *head, drug string, f *timeline.Fact) *problem {
+	if _, p := d.parseProjection(h); p != nil {
+		return p
+	}
+	f.At.Start = f.Version.LastUpdated
+	f.Order = &timeline.Order{Drug: drug, Status: h.status}
+	return nil
+}

@@ -21,8 +21,11 @@ var parsed = map[string][]string{
 	"ResearchSubject": {"status", "period", "study", "individual", "assignedArm", "actualArm", "identifier"},
 	"Encounter":       {"status", "class", "subject", "period"},
 	"AdverseEvent":    {"actuality", "event", "subject", "date", "detected", "outcome"},
-	"Patient":         {"identifier", "link", "deceasedBoolean", "deceasedDateTime"},
-	"Medication":      {"status", "code", "amount", "ingredient"},
+	"MedicationRequest": {
+		"status", "statusReason", "intent", "medicationCodeableConcept", "medicationReference", "subject", "authoredOn",
+	},
+	"Patient":    {"identifier", "link", "deceasedBoolean", "deceasedDateTime"},
+	"Medication": {"status", "code", "amount", "ingredient"},
 }
 
 // parseProjection parses and validates the elements that rules read.

@@ -17,7 +17,7 @@ type model struct {
 }
 
 // readTypes are the resources that rules read.
-var readTypes = []string{"Observation", "MedicationAdministration", "Procedure", "ResearchSubject", "Encounter", "AdverseEvent", "Patient", "Medication", "Bundle"}
+var readTypes = []string{"Observation", "MedicationAdministration", "Procedure", "ResearchSubject", "Encounter", "AdverseEvent", "MedicationRequest", "Patient", "Medication", "Bundle"}
 
 func readModel() model {
 	m := model{types: map[string]map[string]bool{}, elements: map[string]string{}, folded: map[string]string{}}

@@ -112,6 +112,11 @@ func enrolled(arm string) *chart {
 	return c
 }
 
+func (c *chart) order(id, status, when string) {
+	f := c.add(timeline.Ref{Type: "MedicationRequest", ID: id}, at(when))
+	f.Order = &timeline.Order{Drug: timeline.Aldesleukin, Status: status}
+}
+
 func (c *chart) til() *chart {
 	f := c.add(timeline.Ref{Type: "Procedure", ID: "til"}, at("d0 09:00"))
 	f.End = at("d0 10:00")
@@ -368,6 +373,19 @@ func TestIntervalDoses(t *testing.T) {
 		{"refused", func(c *chart) { three(c); c.dose("m4", "not-done", "d2 08:00", "http://snomed.info/sct|182895007") }, "d2 10:30", []string{"dev.dose-refused open 02-18T08:00"}},
 		{"on hold is accounted for", func(c *chart) { three(c); c.dose("m4", "on-hold", "d2 08:00") }, "d2 10:30", []string{"dev.dose-held-unsupported open 02-18T08:00"}},
 		{"a stop ends expectations", func(c *chart) { three(c); c.dose("m4", "stopped", "d2 08:00") }, "d5 10:30", []string{"dev.dose-held-unsupported open 02-18T08:00"}},
+		{"so does a stopped order", func(c *chart) { three(c); c.order("o1", "stopped", "d2 08:00") }, "d5 10:30", nil},
+		{"a dose that was due before is expected", func(c *chart) { three(c); c.order("o1", "stopped", "d2 08:01") }, "d2 10:30", []string{"dev.dose-missed resolved 02-18T08:00 → 02-18T10:00"}},
+		{"not while another order is in force", func(c *chart) {
+			three(c)
+			c.order("o1", "stopped", "d2 04:00")
+			c.order("o2", "active", "d1 04:00")
+		}, "d2 10:30", []string{"dev.dose-missed open 02-18T08:00"}},
+		{"the last order that is stopped counts", func(c *chart) {
+			three(c)
+			c.order("o1", "stopped", "d-1 04:00")
+			c.order("o2", "stopped", "d2 08:01")
+			c.order("o3", "completed", "d-1 05:00")
+		}, "d2 10:30", []string{"dev.dose-missed resolved 02-18T08:00 → 02-18T10:00"}},
 		{"silence ends with the course, 24 h after the last dose", three, "d3 00:00", []string{"dev.dose-missed resolved 02-18T08:00 → 02-19T00:00"}},
 		{"nothing at all is one finding at 26 h", func(*chart) {}, "d1 12:00", []string{"dev.dose-missed open 02-17T10:00"}},
 		{"not before 26 h", func(*chart) {}, "d1 11:59", nil},

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -190,6 +191,7 @@ func (c *Case) endInterval(k *course, due, firstGiven, lastGiven, stopped time.T
 		}
 	}
 	earliest(stopped)
+	earliest(c.ordersEnd(k.regimen.Drug))
 	earliest(c.Left)
 	switch {
 	case !firstGiven.IsZero():
@@ -247,7 +249,7 @@ func (c *Case) walkDaily(r *protocol.Regimen) course {
 		return k
 	}
 	k.end = c.midnight(r.LastDay + 1)
-	for _, t := range []time.Time{stopped, c.Left} {
+	for _, t := range []time.Time{stopped, c.ordersEnd(r.Drug), c.Left} {
 		if !t.IsZero() && t.Before(k.end) {
 			k.end = t
 		}
@@ -311,8 +313,10 @@ func (c *Case) walkCycle(r *protocol.Regimen) course {
 	}
 	last := r.FirstDay + r.ForDays
 	k.end = c.midnight(last + 1)
-	if !c.Left.IsZero() && c.Left.Before(k.end) {
-		k.end = c.Left
+	for _, t := range []time.Time{c.ordersEnd(r.Drug), c.Left} {
+		if !t.IsZero() && t.Before(k.end) {
+			k.end = t
+		}
 	}
 	day, known := r.FirstDay, c.Day0Fact.KnownAt()
 	settle := func(s slot) {
@@ -367,6 +371,23 @@ func (c *Case) walkCycle(r *protocol.Regimen) course {
 	}
 	c.forgetBeforeEnrolment(&k)
 	return k
+}
+
+// ordersEnd is when the last order for a drug was stopped, zero where none was or another is in force: to change a dose, an order is stopped and a new one
+// written.
+func (c *Case) ordersEnd(drug string) (end time.Time) {
+	for _, f := range c.Timeline.Others() {
+		if f.Order == nil || f.Order.Drug != drug || !c.usable(f) {
+			continue
+		}
+		switch f.Order.Status {
+		case "stopped":
+			end = later(end, cmp.Or(f.At.Start, f.ReceivedAt))
+		case "active", "on-hold", "unknown":
+			return time.Time{}
+		}
+	}
+	return end
 }
 
 // recordDay is the study day of a record.

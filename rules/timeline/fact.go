@@ -46,7 +46,7 @@ const (
 	Refused State = "refused" // it could not be read; it never wins, but a refused version greater than the winner makes the winner doubtful
 )
 
-// Fact is one version of one resource as rules see it. Exactly one of Results, Dose, Procedure, Response, AdverseEvent, Enrolment, Encounter, Person and Product is set in a usable
+// Fact is one version of one resource as rules see it. Exactly one of Results, Dose, Procedure, Response, AdverseEvent, Order, Enrolment, Encounter, Person and Product is set in a usable
 // fact; none in a void or refused one. Facts are values that nobody changes once built: slices and pointers may be shared.
 type Fact struct {
 	Ref        Ref       `json:"ref"`
@@ -66,6 +66,7 @@ type Fact struct {
 	Procedure    *Procedure    `json:"procedure,omitempty"`
 	Response     *Response     `json:"response,omitempty"`
 	AdverseEvent *AdverseEvent `json:"adverseEvent,omitempty"`
+	Order        *Order        `json:"order,omitempty"`
 	Enrolment    *Enrolment    `json:"enrolment,omitempty"`
 	Encounter    *Encounter    `json:"encounter,omitempty"`
 	Person       *Person       `json:"person,omitempty"`
@@ -394,6 +395,12 @@ type AdverseEvent struct {
 	Grade   int      `json:"grade,omitempty"` // 1 to 5; 0 where the resource gives none, or two
 	Over    bool     `json:"over,omitempty"`  // the outcome says that it has resolved; when, only [Fact.End] tells
 	Problem *Problem `json:"problem,omitempty"`
+}
+
+// Order is one MedicationRequest. [Fact.At] is when it was last updated, zero where the resource does not say.
+type Order struct {
+	Drug   string `json:"drug"`
+	Status string `json:"status"` // FHIR code: active, on-hold, completed, stopped, draft, unknown
 }
 
 // ClinicianGrade is the concept of an AdverseEvent.

@@ -16,7 +16,7 @@ type Timeline struct {
 	series     map[string]*series
 	doses      list     // with Dose
 	encounters list     // with Encounter
-	others     list     // Procedure, Response, AdverseEvent, Enrolment, Person
+	others     list     // Procedure, Response, AdverseEvent, Order, Enrolment, Person
 	names      revision // of the names of the series
 	doubts     revision // of what is doubtful
 	receipts   revision // of when something came
@@ -233,7 +233,7 @@ func (t *Timeline) listOf(f *Fact) *list {
 		return &t.doses
 	case f.Encounter != nil:
 		return &t.encounters
-	case f.Procedure != nil || f.Response != nil || f.AdverseEvent != nil || f.Enrolment != nil || f.Person != nil:
+	case f.Procedure != nil || f.Response != nil || f.AdverseEvent != nil || f.Order != nil || f.Enrolment != nil || f.Person != nil:
 		return &t.others
 	}
 	return nil
