@@ -29,7 +29,7 @@ const GapAfter = 5 * time.Minute
 // Count takes numbers of a source in. They may come in any order and any number of times.
 func (s *Site) Count(source string, n Numbers) {
 	n.At = n.At.UTC()
-	all := append(s.sources[source], n)
+	all := slices.Concat(s.sources[source], []Numbers{n})
 	slices.SortFunc(all, func(a, b Numbers) int { return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last)) })
 	merged := all[:1]
 	for _, n := range all[1:] {
