@@ -183,7 +183,7 @@ func (in *Intake) marks(msgs []jetstream.Msg, meta []*jetstream.MsgMetadata) (ou
 	came := map[source][]site.Numbers{}
 	for i, m := range msgs {
 		from := source{wire.Site(m.Subject()), m.Headers().Get(wire.HeaderSource)}
-		if from.name == "" {
+		if from.name == "" || from.site == wire.NoSite {
 			continue
 		}
 		n, err := strconv.ParseUint(m.Headers().Get(wire.HeaderSequence), 10, 64)
@@ -216,7 +216,11 @@ func (in *Intake) decode(m jetstream.Msg) ([]fhir.Outcome, *jetstream.MsgMetadat
 	if err != nil { // not a JetStream message: cannot happen on a consumer
 		meta = &jetstream.MsgMetadata{}
 	}
-	return in.decoder.Load().Decode(fhir.Message{Data: m.Data(), Site: wire.Site(m.Subject()), ReceivedAt: in.receivedAt(m, meta)}), meta
+	site, received := wire.Site(m.Subject()), in.receivedAt(m, meta)
+	if site == wire.NoSite { // its checkpoint would be that of the trial
+		return []fhir.Outcome{{Kind: fhir.DeadLetter, Reason: fhir.ReasonNoSite, Detail: "no site is named " + wire.NoSite, Entry: -1, Raw: m.Data(), ReceivedAt: received}}, meta
+	}
+	return in.decoder.Load().Decode(fhir.Message{Data: m.Data(), Site: site, ReceivedAt: received}), meta
 }
 
 // receivedAt is the broker's time of a message, or what a trusted publisher says.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/trialwatch/trialwatch/consumers"
 	"github.com/trialwatch/trialwatch/consumers/wire"
+	"github.com/trialwatch/trialwatch/fhir"
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
@@ -138,6 +139,33 @@ func TestSilenceOfASiteSurvivesRestarts(t *testing.T) {
 		for _, clock := range []string{"20:41:03", "20:41:10"} {
 			w.look(4, clock)
 			w.want(rules.FeedStale, "04 20:05 opened 1", "04 20:30 resolved 2")
+		}
+	})
+}
+
+// Somebody publishes under the name that stands for no site: it is a dead letter, and what is told of the trial goes on.
+func TestNoSiteIsNamedAsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t)
+		defer w.intake()()
+		defer w.watch()()
+		w.onIL2()
+		stray := nats.NewMsg("fhir." + wire.NoSite + ".ResearchSubject")
+		stray.Data = []byte(`{"resourceType":"ResearchSubject","id":"rs-9","status":"on-study","study":{"reference":"ResearchStudy/til-il2"},"individual":{"reference":"Patient/stray"}}`)
+		stray.Header.Set(wire.HeaderSource, "engine")
+		stray.Header.Set(wire.HeaderSequence, "1")
+		if _, err := w.js.PublishMsg(t.Context(), stray); err != nil {
+			t.Fatal(err)
+		}
+		w.until(4, "20:04:57")
+		w.look(4, "20:05:01")
+		w.want(rules.FeedStale, "04 20:05 opened 1")
+		dead, err := w.js.Stream(t.Context(), wire.StreamDeadLetters)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dead.GetLastMsgForSubject(t.Context(), wire.DeadLetters(wire.NoSite, string(fhir.ReasonNoSite))); err != nil {
+			t.Errorf("no dead letter: %v", err)
 		}
 	})
 }
