@@ -112,9 +112,10 @@ func enrolled(arm string) *chart {
 	return c
 }
 
-func (c *chart) order(id, status, when string) {
+func (c *chart) order(id, status, when string) *timeline.Fact {
 	f := c.add(timeline.Ref{Type: "MedicationRequest", ID: id}, at(when))
 	f.Order = &timeline.Order{Drug: timeline.Aldesleukin, Status: status}
+	return f
 }
 
 func (c *chart) til() *chart {
@@ -386,6 +387,11 @@ func TestIntervalDoses(t *testing.T) {
 			c.order("o2", "stopped", "d2 08:01")
 			c.order("o3", "completed", "d-1 05:00")
 		}, "d2 10:30", []string{"dev.dose-missed resolved 02-18T08:00 → 02-18T10:00"}},
+		{"one that does not say when counts from its receipt", func(c *chart) {
+			three(c)
+			c.order("o1", "stopped", "d-1 04:00")
+			c.order("o2", "stopped", "d2 08:01").At = timeline.Time{}
+		}, "d2 10:30", []string{"dev.dose-missed resolved 02-18T08:00 → 02-18T10:00"}},
 		{"silence ends with the course, 24 h after the last dose", three, "d3 00:00", []string{"dev.dose-missed resolved 02-18T08:00 → 02-19T00:00"}},
 		{"nothing at all is one finding at 26 h", func(*chart) {}, "d1 12:00", []string{"dev.dose-missed open 02-17T10:00"}},
 		{"not before 26 h", func(*chart) {}, "d1 11:59", nil},
@@ -421,6 +427,7 @@ func TestDailyDoses(t *testing.T) {
 		{"the day is not over", func(c *chart) { c.dose("m1", "completed", "d1 09:00") }, "d2 23:59", nil},
 		{"missed at local midnight", func(c *chart) { c.dose("m1", "completed", "d1 09:00") }, "d3 00:00", []string{"dev.dose-missed open 02-18T00:00"}},
 		{"a missed day is over with the next dose", func(c *chart) { c.dose("m1", "completed", "d1 09:00"); c.dose("m3", "completed", "d3 09:00") }, "d3 10:00", []string{"dev.dose-missed resolved 02-18T00:00 → 02-19T09:00"}},
+		{"an order that is stopped ends what is expected", func(c *chart) { c.dose("m1", "completed", "d1 09:00"); c.order("o1", "stopped", "d1 12:00") }, "d5 00:00", nil},
 		{"23:30 local belongs to its local day", func(c *chart) {
 			c.dose("m1", "completed", "d1 09:00")
 			c.dose("m2", "completed", "d2 23:30")
