@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -125,7 +126,6 @@ func TestPembrolizumab(t *testing.T) {
 		{"a cycle without a record is missed, important", []given{{"d21 10:00", "completed"}}, "d46 00:00", []string{"dev.dose-missed important prompt 03-30T00:00"}},
 		{"and the next dose belongs to the next cycle", []given{{"d21 10:00", "completed"}, {"d63 10:00", "completed"}}, "d64 00:00", []string{"dev.dose-missed important prompt 03-30T00:00"}},
 		{"a record of not giving accounts for it", []given{{"d21 10:00", "completed"}, {"d42 10:00", "not-done"}}, "d46 00:00", []string{"dev.dose-held-unsupported query routine 03-30T00:00"}},
-		{"a stopped order ends expectations", []given{{"d21 10:00", "completed"}}, "d90 00:00", nil},
 		{"a stop ends expectations", []given{{"d21 10:00", "completed"}, {"d42 10:00", "stopped"}}, "d90 00:00", []string{"dev.dose-held-unsupported query routine 03-30T00:00"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -133,15 +133,21 @@ func TestPembrolizumab(t *testing.T) {
 			for day := 1; day <= 14; day++ {
 				c.dose("il2-"+string(rune('a'+day)), "completed", "d"+strings.TrimLeft("0"+string(rune('0'+day/10))+string(rune('0'+day%10)), "0")+" 10:00")
 			}
-			if strings.HasPrefix(tt.name, "a stopped order") {
-				c.order("o1", "stopped", "d41 00:00").Order.Drug = timeline.Pembrolizumab
-			}
 			for i, d := range tt.doses {
 				f := c.dose("p"+string(rune('a'+i)), d.status, d.when)
 				f.Dose.Drug = timeline.Pembrolizumab
 			}
 			want(t, deviations(c.evaluate(trial(t), at(tt.now)).Findings), tt.want...)
 		})
+	}
+}
+
+func TestPembrolizumabOrderStopped(t *testing.T) {
+	c := enrolled("arm-2").til()
+	c.dose("p", "completed", "d21 10:00").Dose.Drug = timeline.Pembrolizumab
+	c.order("o", "stopped", "d41 00:00").Order.Drug = timeline.Pembrolizumab
+	if got := of("dev.dose-missed", deviations(c.evaluate(trial(t), at("d90 00:00")).Findings)); slices.ContainsFunc(got, func(line string) bool { return strings.HasSuffix(line, "03-30T00:00") }) {
+		t.Errorf("the cycle of day 42 is missed after the order was stopped: %v", got)
 	}
 }
 
