@@ -57,6 +57,16 @@ func (b *batch) standing(p *site.Patient, st *watched) error {
 	return nil
 }
 
+// checkpoint is what takes the place of a site's checkpoint, fenced by the sequence of the one before.
+func checkpoint(site string, data []byte, last uint64, fenced bool) *nats.Msg {
+	m := &nats.Msg{Subject: wire.Checkpoints(site), Data: data, Header: nats.Header{}}
+	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+	if fenced {
+		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
+	}
+	return m
+}
+
 // commit publishes the batch with the checkpoints of the sites that it touches, each fenced by the sequence of the one before. advance lets the
 // checkpoints pass the facts that were read.
 func (b *batch) commit(ctx context.Context, advance bool) error {
@@ -73,12 +83,7 @@ func (b *batch) commit(ctx context.Context, advance bool) error {
 		if err != nil {
 			return err
 		}
-		m := &nats.Msg{Subject: wire.Checkpoints(st.Name), Data: data, Header: nats.Header{}}
-		m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-		if !s.cfg.WithoutFence {
-			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(st.fence, 10))
-		}
-		b.msgs = append(b.msgs, m)
+		b.msgs = append(b.msgs, checkpoint(st.Name, data, st.fence, !s.cfg.WithoutFence))
 	}
 	last, err := publishBatch(ctx, s.cfg.JetStream, b.msgs)
 	if err != nil {

@@ -54,6 +54,9 @@ func (in *Intake) Use(d *fhir.Decoder) {
 	in.decoder.Store(d)
 }
 
+// ReasonNoSite is that of a dead letter which was sent under the name that stands for no site.
+const ReasonNoSite fhir.Reason = "no-site"
+
 const (
 	intakeConsumer = "intake"
 	intakeBatch    = 500
@@ -218,7 +221,7 @@ func (in *Intake) decode(m jetstream.Msg) ([]fhir.Outcome, *jetstream.MsgMetadat
 	}
 	site, received := wire.Site(m.Subject()), in.receivedAt(m, meta)
 	if site == wire.NoSite { // its checkpoint would be that of the trial
-		return []fhir.Outcome{{Kind: fhir.DeadLetter, Reason: fhir.ReasonNoSite, Detail: "no site is named " + wire.NoSite, Entry: -1, Raw: m.Data(), ReceivedAt: received}}, meta
+		return []fhir.Outcome{{Kind: fhir.DeadLetter, Reason: ReasonNoSite, Detail: "no site is named " + wire.NoSite, Entry: -1, Raw: m.Data(), ReceivedAt: received}}, meta
 	}
 	return in.decoder.Load().Decode(fhir.Message{Data: m.Data(), Site: site, ReceivedAt: received}), meta
 }

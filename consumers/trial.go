@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -133,12 +132,7 @@ func (t *teller) commit(ctx context.Context, msgs []*nats.Msg, through uint64) e
 	if err != nil {
 		return err
 	}
-	m := &nats.Msg{Subject: wire.Checkpoints(wire.NoSite), Data: data, Header: nats.Header{}}
-	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-	if !t.cfg.WithoutFence {
-		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(t.fence, 10))
-	}
-	last, err := publishBatch(ctx, t.cfg.JetStream, append(msgs, m))
+	last, err := publishBatch(ctx, t.cfg.JetStream, append(msgs, checkpoint(wire.NoSite, data, t.fence, !t.cfg.WithoutFence)))
 	if err != nil {
 		t.cfg.Metrics.fenced.Inc()
 		return fmt.Errorf("commit of %d messages of the trial refused: %w", len(msgs)+1, err)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/trialwatch/trialwatch/consumers"
 	"github.com/trialwatch/trialwatch/consumers/wire"
-	"github.com/trialwatch/trialwatch/fhir"
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
@@ -164,7 +163,7 @@ func TestNoSiteIsNamedAsNone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := dead.GetLastMsgForSubject(t.Context(), wire.DeadLetters(wire.NoSite, string(fhir.ReasonNoSite))); err != nil {
+		if _, err := dead.GetLastMsgForSubject(t.Context(), wire.DeadLetters(wire.NoSite, string(consumers.ReasonNoSite))); err != nil {
 			t.Errorf("no dead letter: %v", err)
 		}
 	})

@@ -283,7 +283,6 @@ const (
 	ReasonMedicationUnresolved Reason = "medication-unresolved" // a reference to a Medication that is not in the resource
 	ReasonUnknownModifier      Reason = "unknown-modifier"      // a modifierExtension: it may turn the meaning round
 	ReasonImplicitRules        Reason = "implicit-rules"        // rules that we do not know
-	ReasonNoSite               Reason = "no-site"               // sent under the name that stands for no site; intake says so, no decoder
 )
 
 // Outcome is what became of one resource.

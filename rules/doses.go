@@ -456,15 +456,11 @@ func (c *Case) seriesQuality(name string) {
 
 func (c *Case) doseQuality() {
 	for _, f := range c.Timeline.Doses() {
-		var rule, message string
-		switch {
-		case f.Dose.Drug == "":
+		if f.Dose.Drug == "" {
 			continue // what was given is not known: see unresolvedMedications
-		case c.fromFuture(f):
-			rule, message = "data.implausible", "The clinical time lies after the receipt: not used."
-		case f.Visible(c.Now) && f.Dose.Problem != nil:
-			rule, message = problemRule(f.Dose.Problem), problemText(f.Dose.Problem)
-		default:
+		}
+		rule, message := c.unusable(f, f.Dose.Problem)
+		if rule == "" {
 			continue
 		}
 		c.report(Finding{
@@ -472,6 +468,17 @@ func (c *Case) doseQuality() {
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)}, Message: f.Dose.Drug + ": " + message + " Review.",
 		})
 	}
+}
+
+// unusable is the rule by which it is told that a record cannot be used, and why; "" where it can, or its time has not come.
+func (c *Case) unusable(f *timeline.Fact, p *timeline.Problem) (rule, message string) {
+	switch {
+	case c.fromFuture(f):
+		return "data.implausible", "The clinical time lies after the receipt: not used."
+	case p != nil && f.Visible(c.Now):
+		return problemRule(p), problemText(p)
+	}
+	return "", ""
 }
 
 // responseQuality asks about an assessment of the tumour that cannot be used.
@@ -482,13 +489,8 @@ func responseQuality(c *Case) {
 		if f.Response == nil {
 			continue
 		}
-		var rule, message string
-		switch {
-		case c.fromFuture(f):
-			rule, message = "data.implausible", "The clinical time lies after the receipt: not used."
-		case f.Visible(c.Now) && f.Response.Problem != nil:
-			rule, message = problemRule(f.Response.Problem), problemText(f.Response.Problem)
-		default:
+		rule, message := c.unusable(f, f.Response.Problem)
+		if rule == "" {
 			continue
 		}
 		c.report(Finding{

@@ -23,16 +23,7 @@ import (
 // readLive reads what a running trialwatch has stored: the facts that its watch judges, and the instant as of which it last did. The protocols are files all the same,
 // since only their hashes are stored; stderr is told where they are not those that run.
 func (f *feedFlags) readLive(c *cobra.Command, broker *brokerFlags) (e *offline.Evaluator, now time.Time, err error) {
-	go batchMemory.bound(c.Context())
-	asOf, err := parseTime("--as-of", f.asOf)
-	if err != nil {
-		return nil, now, err
-	}
-	ps, err := loadProtocols(c.ErrOrStderr(), f.protocols)
-	if err != nil {
-		return nil, now, err
-	}
-	sites, err := loadSites(c.ErrOrStderr(), f.sites, ps)
+	ps, sites, asOf, err := f.load(c)
 	if err != nil {
 		return nil, now, err
 	}

@@ -24,17 +24,22 @@ func (f *feedFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.asOf, "as-of", "", "the evaluating now, RFC 3339 (default: the latest receipt in the input)")
 }
 
+// load reads what the flags name, for a job that keeps nearly all that it reads.
+func (f *feedFlags) load(c *cobra.Command) (ps []*protocol.Protocol, sites []*sitefile.Site, asOf time.Time, err error) {
+	go batchMemory.bound(c.Context())
+	if asOf, err = parseTime("--as-of", f.asOf); err != nil {
+		return nil, nil, asOf, err
+	}
+	if ps, err = loadProtocols(c.ErrOrStderr(), f.protocols); err != nil {
+		return nil, nil, asOf, err
+	}
+	sites, err = loadSites(c.ErrOrStderr(), f.sites, ps)
+	return ps, sites, asOf, err
+}
+
 // read reads the named files, or standard input if none is named, and says as of when they are evaluated.
 func (f *feedFlags) read(c *cobra.Command, names []string) (e *offline.Evaluator, now time.Time, err error) {
-	go batchMemory.bound(c.Context())
-	if now, err = parseTime("--as-of", f.asOf); err != nil {
-		return nil, now, err
-	}
-	ps, err := loadProtocols(c.ErrOrStderr(), f.protocols)
-	if err != nil {
-		return nil, now, err
-	}
-	sites, err := loadSites(c.ErrOrStderr(), f.sites, ps)
+	ps, sites, now, err := f.load(c)
 	if err != nil {
 		return nil, now, err
 	}
