@@ -68,28 +68,29 @@ func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 	if e.worst == nil || g.worseThan(e.worst, t.Criterion.Direction) {
 		e.worst = g
 	}
-	if e.GradeMax == nil || g.grade.Max > *e.GradeMax {
-		e.GradeMax = new(g.grade.Max)
+	least, most := int(g.grade.Min), int(g.grade.Max)
+	if e.GradeMax == nil || most > *e.GradeMax {
+		e.GradeMax = new(most)
 	}
 	e.NeedsReview = e.NeedsReview || candidate || g.needsReview() || !g.grade.Certain()
 	if candidate {
 		return
 	}
 	e.certain = true
-	if e.Grade == nil || g.grade.Min > *e.Grade {
-		e.Grade = new(g.grade.Min)
+	if e.Grade == nil || least > *e.Grade {
+		e.Grade = new(least)
 	}
 	if e.Current == nil {
 		e.Current = new(int)
 	}
-	*e.Current = g.grade.Min
+	*e.Current = least
 	if !g.provisional() {
-		e.confirmed = max(e.confirmed, g.grade.Min)
+		e.confirmed = max(e.confirmed, least)
 	}
-	if c.onTreatment(g.at) && (e.BaselineGrade == nil || g.grade.Min > *e.BaselineGrade) {
+	if c.onTreatment(g.at) && (e.BaselineGrade == nil || least > *e.BaselineGrade) {
 		e.emergent = true
 		if !g.provisional() {
-			e.rise(g.grade.Min, g.at, g.received())
+			e.rise(least, g.at, g.received())
 		}
 	}
 }
@@ -98,7 +99,7 @@ func (c *Case) extend(t *protocol.Term, e *episode, g *graded) {
 func (e *episode) evidence() []Evidence {
 	n := 0
 	for i := range e.results {
-		n += len(e.results[i].points) + len(e.results[i].doses)
+		n += len(e.results[i].points) + len(e.results[i].doses())
 	}
 	list := make([]Evidence, 0, n)
 	for i := range e.results {
@@ -109,12 +110,22 @@ func (e *episode) evidence() []Evidence {
 		for _, p := range g.points {
 			list = append(list, evidence(p, p.Analyte))
 		}
-		for _, f := range g.doses {
+		for _, f := range g.doses() {
 			list = append(list, factEvidence(f, f.Dose.Drug, f.Dose.Status))
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Evidence) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Ref, b.Ref)) })
-	return slices.Compact(list) // two instants may rest on one record
+	return inTime(list)
+}
+
+// inTime sorts evidence by clinical time, and leaves out what stands in it twice: two instants may rest on one record.
+func inTime(list []Evidence) []Evidence {
+	slices.SortStableFunc(list, func(a, b Evidence) int {
+		if d := a.At.Compare(b.At); d != 0 {
+			return d
+		}
+		return strings.Compare(a.Ref, b.Ref)
+	})
+	return slices.Compact(list)
 }
 
 // worseThan reports whether a result is worse than another of the episode: by its grade, then by its value where both are of one analyte.
@@ -122,16 +133,16 @@ func (g *graded) worseThan(o *graded, direction string) bool {
 	if d := cmp.Or(cmp.Compare(g.grade.Max, o.grade.Max), cmp.Compare(g.grade.Min, o.grade.Min)); d != 0 {
 		return d > 0
 	}
-	if g.limits == nil || g.limits != o.limits || !g.value.HasLow || !g.value.HasHigh || !o.value.HasLow || !o.value.HasHigh {
+	if g.limits == nil || g.limits != o.limits || !g.told || !o.told {
 		return false
 	}
-	d := g.value.Low.Cmp(o.value.Low)
+	d := g.value.Cmp(o.value)
 	return direction == "low" && d < 0 || direction == "high" && d > 0
 }
 
 // onTreatment reports whether a result counts as of the treatment: at or after its first dose, and not longer after the last than the protocol says.
 func (c *Case) onTreatment(at time.Time) bool {
-	return !c.Treated.IsZero() && !at.Before(c.Treated) && (c.Protocol.EmergentFor == 0 || !at.After(c.lastTreatment.Add(c.Protocol.EmergentFor.D())))
+	return !c.Treated.IsZero() && !at.Before(c.Treated) && (c.Protocol.EmergentFor == 0 || at.Sub(c.lastTreatment) <= c.Protocol.EmergentFor.D())
 }
 
 // baselineGrade is the grade of the last gradable result before the first study treatment, nil where there is none.
@@ -140,8 +151,8 @@ func (c *Case) baselineGrade(gs []graded) (grade *int) {
 		if c.Treated.IsZero() || !gs[i].at.Before(c.Treated) {
 			break
 		}
-		if g := gs[i].grade; !g.Ungradable && g.Why == "" {
-			grade = new(g.Min)
+		if g := gs[i].grade; !g.Ungradable && g.Why == 0 {
+			grade = new(int(g.Min))
 		}
 	}
 	return grade

@@ -4,21 +4,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/trialwatch/trialwatch/rules/ctcae"
 	"github.com/trialwatch/trialwatch/rules/decimal"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 	"github.com/trialwatch/trialwatch/rules/timeline"
 	"github.com/trialwatch/trialwatch/rules/unit"
 )
-
-// keep remembers what a result was compared with, where somebody will ask.
-func (c *Case) keep(in *ctcae.Input) *ctcae.Input {
-	if !c.explaining {
-		return nil
-	}
-	kept := *in
-	return &kept
-}
 
 // Explain says what [Evaluate] says of a patient in a study at an instant, with the proof of each finding: the facts, what they were compared with, the
 // doses that were expected and what filled them. It is nil for somebody who is not enrolled. Like Evaluate it is a pure function.

@@ -121,24 +121,25 @@ func (x *explainer) expectedness(p *Proof, w *protocol.Window) {
 
 func (x *explainer) instant(t *protocol.Term, g *graded, ends bool) InstantProof {
 	s := InstantProof{At: x.c.local(g.at), Value: g.said(), Operands: map[string]string{}, Limits: []LimitProof{}, Grade: gradingText(g.grade, t.Criterion.Candidate != ""), Ends: ends}
-	if g.in == nil || g.limits == nil {
+	if g.derived == nil || g.derived.in == nil || g.limits == nil {
 		return s
 	}
-	s.Compared = boundsText(g.in.Value)
+	in := g.derived.in
+	s.Compared = boundsText(in.Value)
 	if family, ok := unit.Of(g.limits.Analyte); ok {
 		s.Compared += " " + family.Canonical
 	}
-	for name, o := range map[string]ctcae.Operand{"LLN": g.in.LLN, "ULN": g.in.ULN, "baseline": g.in.Baseline, "change": g.in.Change, "threshold": g.in.Threshold} {
+	for name, o := range map[string]ctcae.Operand{"LLN": in.LLN, "ULN": in.ULN, "baseline": in.Baseline, "change": in.Change, "threshold": in.Threshold} {
 		if o.Known {
 			s.Operands[name] = o.Number.String()
 		}
 	}
-	steps, baseline := g.limits.Compare(g.in)
+	steps, baseline := g.limits.Compare(in)
 	s.Baseline = baseline
 	for _, k := range steps {
 		l := LimitProof{Grade: k.Grade, Text: k.Text, Limits: k.Limits, Answer: k.Answer.String(), Assumes: k.Assumes}
-		if k.Missing != "" {
-			l.Answer = "unknown: " + string(k.Missing)
+		if k.Missing != 0 {
+			l.Answer = "unknown: " + k.Missing.String()
 		}
 		if k.Assumes != "" {
 			l.Settled = k.Settled.String()
@@ -152,7 +153,7 @@ func (x *explainer) instant(t *protocol.Term, g *graded, ends bool) InstantProof
 func gradingText(g ctcae.Grading, proposed bool) string {
 	switch {
 	case g.Ungradable:
-		return "none: " + string(g.Why)
+		return "none: " + g.Why.String()
 	case proposed && g.Max > 0:
 		return fmt.Sprintf("up to %d, proposed", g.Max)
 	case g.Min != g.Max:
@@ -207,7 +208,7 @@ func (x *explainer) proveFN(p *Proof) {
 func (x *explainer) fever(t *instant) string {
 	fn := x.c.Protocol.FN
 	var parts []string
-	for _, q := range t.points {
+	for _, q := range t.meets {
 		v := ctcae.Of(q.Value.Value, q.Value.Comparator)
 		single := v.Above(fn.Single.Value)
 		if fn.Single.Comparator == ">=" {
@@ -216,8 +217,8 @@ func (x *explainer) fever(t *instant) string {
 		switch {
 		case single == ctcae.Yes:
 			parts = append(parts, fmt.Sprintf("%s %s %s %s", q.Value, fn.Single.Comparator, fn.Single.Value.Round(), fn.Single.Unit))
-		case !t.since.IsZero():
-			parts = append(parts, fmt.Sprintf("%s is at least %s %s since %s, which is more than %s", q.Value, fn.Sustained.Value.Round(), fn.Sustained.Unit, x.clock(t.since), span(fn.SustainedFor.D())))
+		case t.since != nil:
+			parts = append(parts, fmt.Sprintf("%s is at least %s %s since %s, which is more than %s", q.Value, fn.Sustained.Value.Round(), fn.Sustained.Unit, x.clock(t.since.at), span(fn.SustainedFor.D())))
 		default:
 			parts = append(parts, fmt.Sprintf("%s is at least %s %s, and no reading between says that it lasted", q.Value, fn.Sustained.Value.Round(), fn.Sustained.Unit))
 		}

@@ -67,17 +67,17 @@ func (c *Case) feverEpisodes() (episodes, candidates []fnEpisode) {
 
 // instant is a time at which the temperature meets the criterion.
 type instant struct {
-	at     time.Time
-	points []timeline.Point // the temperatures that do
-	onset  time.Time        // at, or the later count's time where only that one made it qualify
+	*reading
+	meets  []timeline.Point // the temperatures that do
+	onset  time.Time        // of the reading, or the later count's time where only that one made it qualify
 	counts []count          // the counts that make it qualify
-	since  time.Time        // the first reading of the run that makes it sustained, zero where it is not
+	since  *reading         // the first of the run that makes it sustained, nil where it is not
 }
 
 // received is when everything was known that makes the instant qualify.
 func (t *instant) received() time.Time {
 	var known time.Time
-	for _, p := range t.points {
+	for _, p := range t.meets {
 		known = later(known, p.Fact.ReceivedAt)
 	}
 	for _, x := range t.counts {
@@ -91,19 +91,19 @@ func (t *instant) received() time.Time {
 // criterionInstants finds them in readings in clinical time.
 func criterionInstants(rs []reading, p *protocol.FebrileNeutro) []instant {
 	var found []instant
-	var first, last time.Time // of the run of sustained readings; zero: no run
+	var first, last *reading // of the run of sustained readings; nil: no run
 	for i := range rs {
 		r := &rs[i]
 		switch r.value().AtLeast(p.Sustained.Value) {
 		case ctcae.No:
-			first = time.Time{}
+			first = nil
 		case ctcae.Yes:
-			if first.IsZero() || r.at.Sub(last) > p.ReadingGap.D() {
-				first = r.at
+			if first == nil || r.at.Sub(last.at) > p.ReadingGap.D() {
+				first = r
 			}
-			last = r.at
+			last = r
 		}
-		sustained := !first.IsZero() && r.at.Equal(last) && r.at.Sub(first) > p.SustainedFor.D()
+		sustained := first != nil && r == last && r.at.Sub(first.at) > p.SustainedFor.D()
 		var points []timeline.Point
 		for j, q := range r.points {
 			v := ctcae.Of(q.Value.Value, q.Value.Comparator)
@@ -120,7 +120,10 @@ func criterionInstants(rs []reading, p *protocol.FebrileNeutro) []instant {
 			}
 		}
 		if len(points) > 0 {
-			t := instant{at: r.at, points: points}
+			if found == nil {
+				found = make([]instant, 0, len(rs)-i) // who has a fever has many
+			}
+			t := instant{reading: r, meets: points}
 			if sustained {
 				t.since = first
 			}
@@ -141,12 +144,7 @@ type neutropenia struct {
 
 // qualify fills in the onset and the counts of an instant, and reports whether it qualifies.
 func (n *neutropenia) qualify(t *instant) bool {
-	next, _ := slices.BinarySearchFunc(n.decided, t.at, func(x count, at time.Time) int {
-		if x.at.After(at) {
-			return 1
-		}
-		return -1
-	})
+	next := n.after(t.at)
 	if prev := next - 1; prev >= 0 && n.below[prev] && t.at.Sub(n.decided[prev].at) <= n.p.Lookback.D() {
 		t.onset = t.at
 		t.counts = n.decided[prev:next:next]
@@ -193,7 +191,7 @@ func (n *neutropenia) possiblySustained(rs []reading, certain []*instant, p *pro
 		if slices.ContainsFunc(certain, func(t *instant) bool { return t.at.Equal(b.at) }) {
 			continue
 		}
-		t := &instant{at: b.at, points: []timeline.Point{a.highest(), b.highest()}}
+		t := &instant{reading: b, meets: []timeline.Point{a.highest(), b.highest()}}
 		if n.qualify(t) {
 			found = append(found, t)
 		}
@@ -243,12 +241,23 @@ func (n *neutropenia) group(ts []*instant, rs []reading, known []fnEpisode) []fn
 
 // recoveredBetween reports a count at or above the limit after a and not after b.
 func (n *neutropenia) recoveredBetween(a, b time.Time) bool {
-	for i := range n.decided {
-		if !n.below[i] && n.decided[i].at.After(a) && !n.decided[i].at.After(b) {
+	for i := n.after(a); i < len(n.decided) && !n.decided[i].at.After(b); i++ {
+		if !n.below[i] {
 			return true
 		}
 	}
 	return false
+}
+
+// after is the index of the first decided count after an instant.
+func (n *neutropenia) after(t time.Time) int {
+	next, _ := slices.BinarySearchFunc(n.decided, t, func(x count, t time.Time) int {
+		if x.at.After(t) {
+			return 1
+		}
+		return -1
+	})
+	return next
 }
 
 // end is the first recovered count after the last qualifying instant, or episodeGap after the last sustained reading that is reached from
@@ -289,38 +298,47 @@ func (c *Case) reportFN(e *fnEpisode, candidate bool) {
 		}
 	}
 	var lowest *count
-	seen := map[*count]bool{}
-	points := make(map[*timeline.Fact]bool, len(e.instants))
+	var highest *timeline.Point
+	var seen map[*count]bool
 	f.Evidence = make([]Evidence, 0, len(e.instants)+len(e.instants)/8) // most are one temperature, and many share a count
 	for i, t := range e.instants {
-		for _, p := range t.points {
+		for j := range t.meets {
+			p := &t.meets[j]
 			if i == 0 {
 				f.Detected = later(f.Detected, p.Fact.ReceivedAt)
 			}
-			f.NeedsReview = f.NeedsReview || review(p)
-			if !points[p.Fact] {
-				f.Evidence = append(f.Evidence, evidence(p, timeline.Temperature))
+			f.NeedsReview = f.NeedsReview || review(*p)
+			if j == 0 || p.Fact != t.meets[j-1].Fact {
+				f.Evidence = append(f.Evidence, evidence(*p, timeline.Temperature))
 			}
-			points[p.Fact] = true
+			if highest == nil || p.Value.Value.Cmp(highest.Value.Value) > 0 {
+				highest = p
+			}
 		}
-		confirmed := !slices.ContainsFunc(t.points, func(p timeline.Point) bool { return p.Fact.Provisional })
-		for j := range t.counts {
-			x := &t.counts[j]
-			if i == 0 && j == 0 {
-				f.Detected = later(f.Detected, x.received()) // the count that fixes the onset
-			}
-			if !seen[x] {
+		if i == 0 && len(t.counts) > 0 {
+			f.Detected = later(f.Detected, t.counts[0].received()) // the count that fixes the onset
+		}
+		if i == 0 || !sameCounts(t.counts, e.instants[i-1].counts) {
+			for j := range t.counts {
+				x := &t.counts[j]
+				if seen[x] {
+					continue
+				}
+				if seen == nil {
+					seen = map[*count]bool{}
+				}
+				seen[x] = true
 				for _, p := range x.from {
 					f.Evidence = append(f.Evidence, evidence(p, p.Analyte))
 				}
 				f.NeedsReview = f.NeedsReview || x.review()
-			}
-			seen[x] = true
-			if lowest == nil || lower(x.value, lowest.value) {
-				lowest = x
+				if lowest == nil || lower(x.value, lowest.value) {
+					lowest = x
+				}
 			}
 		}
-		if confirmed && !candidate && slices.ContainsFunc(t.counts, func(x count) bool { return !x.provisional() }) {
+		if !candidate && len(f.Rises) == 0 && !slices.ContainsFunc(t.meets, func(p timeline.Point) bool { return p.Fact.Provisional }) &&
+			slices.ContainsFunc(t.counts, func(x count) bool { return !x.provisional() }) {
 			f.ConfirmedGrade = ctcae.FebrileNeutropeniaGrade
 			if c.onTreatment(t.onset) {
 				f.rise(f.ConfirmedGrade, t.onset, t.received())
@@ -332,20 +350,7 @@ func (c *Case) reportFN(e *fnEpisode, candidate bool) {
 		f.GradeMax, f.NeedsReview = new(ctcae.FebrileNeutropeniaGrade+1), true
 		f.Evidence = append(f.Evidence, factEvidence(pressor, timeline.Vasopressor, pressor.Dose.Status))
 	}
-	slices.SortStableFunc(f.Evidence, func(a, b Evidence) int {
-		if d := a.At.Compare(b.At); d != 0 {
-			return d
-		}
-		return compareText(a.Ref, b.Ref)
-	})
-	highest := e.instants[0].points[0]
-	for _, t := range e.instants {
-		for _, p := range t.points {
-			if p.Value.Value.Cmp(highest.Value.Value) > 0 {
-				highest = p
-			}
-		}
-	}
+	f.Evidence = inTime(f.Evidence)
 	what := fmt.Sprintf("Febrile neutropenia grade %d", ctcae.FebrileNeutropeniaGrade)
 	if candidate {
 		what = "Possible febrile neutropenia"
@@ -384,12 +389,7 @@ func countText(n *count) string {
 	return text.String()
 }
 
-func compareText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+// sameCounts reports whether two instants qualify by the same counts: instants that follow each other nearly always do.
+func sameCounts(a, b []count) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }

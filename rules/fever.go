@@ -55,8 +55,9 @@ func temperatures(c *Case, t *protocol.Term) []graded {
 	for i := range rs {
 		r := &rs[i]
 		v := r.value()
-		in := ctcae.Input{Value: v.Rounded()}
-		g := graded{at: r.at, limits: l, value: in.Value, grade: l.Grade(&in), points: r.points[:1:1], in: c.keep(&in)}
+		gs = append(gs, graded{at: r.at, limits: l, points: r.points[:1:1]})
+		g := &gs[i]
+		g.by(c, &ctcae.Input{Value: v.Rounded()})
 		switch {
 		case v.Above(forty) != ctcae.Yes:
 			above40 = time.Time{}
@@ -70,7 +71,6 @@ func temperatures(c *Case, t *protocol.Term) []graded {
 				g.points = append(g.points, q)
 			}
 		}
-		gs = append(gs, g)
 	}
 	return gs
 }

@@ -32,7 +32,8 @@ func neutrophils(c *Case, t *protocol.Term) []graded {
 			limits.Result = &timeline.Result{Analyte: timeline.Neutrophils} // the limits of its parts are not the limits of the count
 		}
 		in.LLN, in.ULN = c.normal(limits)
-		gs = append(gs, graded{at: n.at, grade: l.Grade(&in), limits: l, points: slices.Clip(n.from), value: in.Value, in: c.keep(&in)})
+		gs = append(gs, graded{at: n.at, limits: l, points: slices.Clip(n.from)})
+		gs[len(gs)-1].by(c, &in)
 	}
 	return gs
 }
@@ -67,7 +68,7 @@ func calcium(c *Case, t *protocol.Term) []graded {
 			if corrected[p.Fact.At.Start.UTC()] {
 				continue
 			}
-			g := graded{at: p.Fact.At.Start, limits: l, points: []timeline.Point{p}, text: p.Value.String(), review: true}
+			g := graded{at: p.Fact.At.Start, limits: l, points: []timeline.Point{p}, review: true}
 			v := p.Value.Value
 			if a := c.nearest(timeline.Albumin, p.Fact.At.Start, albuminWithin); a != nil && p.Value.Comparator == "" && a.Value.Comparator == "" {
 				if low, err := decimal.Int(40).Add(a.Value.Value.Neg()); err == nil {
@@ -79,13 +80,13 @@ func calcium(c *Case, t *protocol.Term) []graded {
 						}
 						g.review = err != nil
 						g.points = append(g.points, *a)
-						g.text = fmt.Sprintf("%s, %s corrected for albumin %s", p.Value, v.Round(), a.Value)
+						g.more().text = fmt.Sprintf("%s, %s corrected for albumin %s", p.Value, v.Round(), a.Value)
 					}
 				}
 			}
 			in := ctcae.Input{Value: ctcae.Of(v, p.Value.Comparator).Rounded()}
 			in.LLN, in.ULN = c.normal(p)
-			g.grade, g.value, g.in = l.Grade(&in), in.Value, c.keep(&in)
+			g.by(c, &in)
 			gs = append(gs, g)
 		}
 	}
@@ -174,7 +175,8 @@ func bloodPressure(c *Case, t *protocol.Term) []graded {
 					in.Fails |= bit
 				}
 			}
-			g := graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: []timeline.Point{p}, text: p.Value.String(), value: in.Value, in: c.keep(&in)}
+			g := graded{at: p.Fact.At.Start, limits: l, points: ps[j : j+1 : j+1]}
+			g.by(c, &in)
 			if t.Criterion.Version == ctcae.V6 && l.Analyte == timeline.Systolic && c.meanRose(p) && g.grade.Min < 3 {
 				g.grade.Min, g.grade.Worst, g.grade.Max = 3, max(g.grade.Worst, 3), max(g.grade.Max, 3)
 			}
@@ -233,7 +235,7 @@ func lowPressure(c *Case, t *protocol.Term) []graded {
 	var gs []graded
 	for _, p := range c.results(timeline.Systolic, true) {
 		in := c.input(t, l, p)
-		g := graded{at: p.Fact.At.Start, limits: l, points: []timeline.Point{p}, text: p.Value.String()}
+		g := graded{at: p.Fact.At.Start, limits: l, points: []timeline.Point{p}}
 		for _, s := range []struct {
 			drug, assumption string
 			before           time.Duration
@@ -244,12 +246,12 @@ func lowPressure(c *Case, t *protocol.Term) []graded {
 			bit := t.Criterion.Assumption(s.assumption)
 			if f := c.given(s.drug, g.at.Add(-s.before), g.at.Add(treatmentWithin)); f != nil {
 				in.Holds |= bit
-				g.doses = append(g.doses, f)
+				g.more().doses = append(g.doses(), f)
 			} else {
 				in.Fails |= bit
 			}
 		}
-		g.grade, g.value, g.in = l.Grade(&in), in.Value, c.keep(&in)
+		g.by(c, &in)
 		gs = append(gs, g)
 	}
 	return gs
@@ -287,16 +289,16 @@ func correctedQT(c *Case, t *protocol.Term) []graded {
 		}
 		group := ps[i:n:n]
 		p := group[0]
-		g := graded{at: p.Fact.At.Start, limits: l, points: group, text: p.Value.String()}
+		g := graded{at: p.Fact.At.Start, limits: l, points: group}
 		in := c.input(t, l, p)
 		if len(group) > 1 {
 			if mean, ok := meanOf(group); ok {
 				in.Value = ctcae.Point(mean.Round())
-				g.text = fmt.Sprintf("%s ms, mean of %d ECGs", mean.Round(), len(group))
+				g.more().text = fmt.Sprintf("%s ms, mean of %d ECGs", mean.Round(), len(group))
 			}
 		}
 		in.Holds |= t.Criterion.Assumption("on at least two ECGs") & two(ps, i, n)
-		g.grade, g.value, g.in = l.Grade(&in), in.Value, c.keep(&in)
+		g.by(c, &in)
 		gs = append(gs, g)
 		i = n
 	}
@@ -361,11 +363,12 @@ func urineOutput(c *Case, t *protocol.Term) []graded {
 				text = fmt.Sprintf("at least %s mL in %d h", least, w.hours)
 			}
 			in := ctcae.Input{Value: sum}
-			grade := l.Grade(&in)
-			if grade.Why == ctcae.ByComparator {
+			g := graded{at: charted[i].Fact.End, limits: l, points: used, derived: &derived{text: text}}
+			if g.by(c, &in); g.grade.Why == ctcae.ByComparator {
 				continue // the windows do not meet the records: it cannot be told
 			}
-			gs = append(gs, graded{at: charted[i].Fact.End, grade: grade, limits: l, points: used, text: text, in: c.keep(&in)})
+			g.told = false // the sum may be a range
+			gs = append(gs, g)
 		}
 	}
 	return worstByInstant(gs)
@@ -432,7 +435,7 @@ func hypothyroidism(c *Case, t *protocol.Term) []graded {
 		if !uln.Known {
 			continue
 		}
-		g := graded{at: p.Fact.At.Start, points: []timeline.Point{p}, text: "TSH " + p.Value.String()}
+		g := graded{at: p.Fact.At.Start, points: []timeline.Point{p}, derived: &derived{text: "TSH " + p.Value.String()}}
 		if ctcae.Of(p.Value.Value, p.Value.Comparator).Rounded().High.Cmp(uln.Number) <= 0 && p.Value.Comparator == "" {
 			gs = append(gs, g)
 			continue
@@ -446,12 +449,12 @@ func hypothyroidism(c *Case, t *protocol.Term) []graded {
 				continue
 			}
 			g.points = append(g.points, *low)
-			g.text += ", free T4 " + low.Value.String()
+			g.derived.text += ", free T4 " + low.Value.String()
 			g.at = later(g.at, low.Fact.At.Start)
 			g.grade = ctcae.Grading{Worst: 1, Max: 1}
 			if f := c.given(timeline.Levothyroxine, c.Treated, g.at); f != nil && !c.Treated.IsZero() {
 				g.grade = ctcae.Grading{Worst: 2, Max: 2}
-				g.doses = append(g.doses, f)
+				g.derived.doses = append(g.derived.doses, f)
 			}
 			gs = append(gs, g)
 			break
@@ -479,12 +482,12 @@ func cytokineRelease(c *Case, t *protocol.Term) []graded {
 			continue
 		}
 		p := r.highest()
-		g := graded{at: r.at, points: []timeline.Point{p}, text: p.Value.String()}
+		g := graded{at: r.at, points: []timeline.Point{p}}
 		if r.value().AtLeast(febrile) != ctcae.Yes {
 			gs = append(gs, g)
 			continue
 		}
-		grade, texts := 1, []string{p.Value.String()}
+		grade, texts := int8(1), []string{p.Value.String()}
 		for _, s := range []struct {
 			analyte string
 			below   *decimal.Number
@@ -497,7 +500,7 @@ func cytokineRelease(c *Case, t *protocol.Term) []graded {
 		}
 		if f := c.given(timeline.Vasopressor, r.at.Add(-treatmentWithin), r.at.Add(treatmentWithin)); f != nil {
 			grade = 3
-			g.doses = append(g.doses, f)
+			g.more().doses = append(g.doses(), f)
 			texts = append(texts, "vasopressor")
 		}
 		if t.Criterion.Version == ctcae.V4 {
@@ -508,7 +511,7 @@ func cytokineRelease(c *Case, t *protocol.Term) []graded {
 			grade = 4
 		}
 		g.grade = ctcae.Grading{Worst: grade, Max: grade}
-		g.text = strings.Join(texts, ", ")
+		g.more().text = strings.Join(texts, ", ")
 		gs = append(gs, g)
 	}
 	return gs
@@ -545,9 +548,12 @@ func chills(c *Case, _ *protocol.Term) []graded {
 			if cause == nil {
 				continue
 			}
-			g := graded{at: f.At.Start, doses: []*timeline.Fact{f}, grade: ctcae.Grading{Worst: 2, Max: 2}, text: timeline.Meperidine + " after " + drug}
+			g := graded{
+				at: f.At.Start, grade: ctcae.Grading{Worst: 2, Max: 2},
+				derived: &derived{doses: []*timeline.Fact{f}, text: timeline.Meperidine + " after " + drug},
+			}
 			if cause.Dose != nil {
-				g.doses = append(g.doses, cause)
+				g.derived.doses = append(g.derived.doses, cause)
 			}
 			gs = append(gs, g)
 			break

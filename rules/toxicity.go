@@ -15,15 +15,21 @@ import (
 
 // graded is what one instant says of a term: the results of that instant, and their worst grade.
 type graded struct {
-	at     time.Time
-	grade  ctcae.Grading
-	limits *ctcae.Limits    // by which it was graded
-	points []timeline.Point // the results, those that gave the grade first
-	doses  []*timeline.Fact // administrations that the grade rests on
-	text   string           // how the value was derived, "" for the first result as it was sent: see [graded.said]
-	value  ctcae.Bounds     // in the canonical unit, to tell the worse of two; the zero value cannot be told
-	review bool             // beyond what the results themselves ask for
-	in     *ctcae.Input     // what it was graded by, kept for [Explain] only
+	at      time.Time
+	grade   ctcae.Grading
+	limits  *ctcae.Limits    // by which it was graded
+	points  []timeline.Point // the results, those that gave the grade first
+	derived *derived         // nil for a result as it was sent
+	value   decimal.Rounded  // in the canonical unit, to tell the worse of two
+	told    bool             // the value is known: without it, it cannot be told
+	review  bool             // beyond what the results themselves ask for
+}
+
+// derived is what few instants have: patients have thousands of them.
+type derived struct {
+	doses []*timeline.Fact // administrations that the grade rests on
+	text  string           // how the value was derived, "" for the first result as it was sent: see [graded.said]
+	in    *ctcae.Input     // what it was graded by, kept for [Explain] only
 }
 
 func (g *graded) received() time.Time {
@@ -31,18 +37,42 @@ func (g *graded) received() time.Time {
 	for _, p := range g.points {
 		t = later(t, p.Fact.ReceivedAt)
 	}
-	for _, f := range g.doses {
+	for _, f := range g.doses() {
 		t = later(t, f.KnownAt())
 	}
 	return t
 }
 
+// by grades an instant by a measurement.
+func (g *graded) by(c *Case, in *ctcae.Input) {
+	g.grade, g.value, g.told = g.limits.Grade(in), in.Value.Low, in.Value.HasLow && in.Value.HasHigh
+	if c.explaining {
+		kept := *in
+		g.more().in = &kept
+	}
+}
+
+// more is what it is derived from, made if there is none yet.
+func (g *graded) more() *derived {
+	if g.derived == nil {
+		g.derived = &derived{}
+	}
+	return g.derived
+}
+
+func (g *graded) doses() []*timeline.Fact {
+	if g.derived == nil {
+		return nil
+	}
+	return g.derived.doses
+}
+
 // said is the value, as it was sent or how it was derived.
 func (g *graded) said() string {
-	if g.text == "" && len(g.points) > 0 {
-		return g.points[0].Value.String()
+	if g.derived != nil && g.derived.text != "" || len(g.points) == 0 {
+		return g.more().text
 	}
-	return g.text
+	return g.points[0].Value.String()
 }
 
 func (g *graded) needsReview() bool { return g.review || slices.ContainsFunc(g.points, review) }
@@ -124,7 +154,8 @@ func results(c *Case, t *protocol.Term) []graded {
 		gs = slices.Grow(gs, len(ps))
 		for j, p := range ps {
 			in := c.input(t, l, p)
-			gs = append(gs, graded{at: p.Fact.At.Start, grade: l.Grade(&in), limits: l, points: ps[j : j+1 : j+1], value: in.Value, in: c.keep(&in)})
+			gs = append(gs, graded{at: p.Fact.At.Start, limits: l, points: ps[j : j+1 : j+1]})
+			gs[len(gs)-1].by(c, &in)
 		}
 	}
 	return worstByInstant(gs)

@@ -68,7 +68,7 @@ func (c *Case) verdicts(terms []int, analyte string) []verdict {
 				v.toxic = v.toxic || g.grade.Min > 0
 				continue
 			}
-			why := string(g.grade.Why)
+			why := g.grade.Why.String()
 			if g.grade.Why == ctcae.ByComparator {
 				why = fmt.Sprintf("the comparator leaves grades 0 to %d of %s", g.grade.Max, c.Protocol.Terms[term].Criterion.Term)
 			}

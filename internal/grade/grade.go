@@ -454,9 +454,9 @@ func (t *table) explain(g *graded) []string {
 	case g.why != "":
 		return []string{"", "", g.why}
 	case g.Ungradable && g.Why == ctcae.ByComparator:
-		return []string{digit[g.Min], digit[g.Max], string(g.Why)}
+		return []string{digit[g.Min], digit[g.Max], g.Why.String()}
 	case g.Ungradable:
-		return []string{"", "", string(g.Why)}
+		return []string{"", "", g.Why.String()}
 	}
 	c := g.limits.Criterion()
 	why := "no grade's condition is met"

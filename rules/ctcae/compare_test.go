@@ -43,7 +43,7 @@ func TestComparisonsExplainTheGrade(t *testing.T) {
 					break
 				}
 			}
-			if worst != g.Worst {
+			if worst != int(g.Worst) {
 				t.Fatalf("%s %s %s: the comparisons say grade %d, the engine %d:\n%+v", c.Version, c.Term, l.Analyte, worst, g.Worst, steps)
 			}
 		}

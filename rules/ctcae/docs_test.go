@@ -108,9 +108,9 @@ func cellOf(c *ctcae.Criterion) string {
 		for _, steps := range [][]ctcae.Step{l.Steps, l.IfHigh, l.IfLow, l.IfAboveULN} {
 			for _, s := range steps {
 				if strings.Contains(s.Text, " if ") {
-					assumed[s.Grade] = true
+					assumed[int(s.Grade)] = true
 				} else {
-					sure[s.Grade] = true
+					sure[int(s.Grade)] = true
 				}
 			}
 		}
@@ -214,7 +214,7 @@ func criterionText(c *ctcae.Criterion) string {
 				for g := 1; g <= 4; g++ {
 					var texts []string
 					for _, s := range col.steps {
-						if s.Grade == g {
+						if int(s.Grade) == g {
 							texts = append(texts, s.Text)
 						}
 					}

@@ -120,31 +120,48 @@ func (in *Input) has(o operands) bool {
 }
 
 // Reason is why a measurement has no grade.
-type Reason string
+type Reason uint8
 
 // Reasons. The zero value is none: there is a grade.
 const (
-	NoValue       Reason = "no value"
-	NegativeValue Reason = "a negative value"
-	NoLLN         Reason = "no lower limit of normal"
-	NoULN         Reason = "no upper limit of normal"
-	NoBaseline    Reason = "no baseline value"
-	NoChange      Reason = "no change from baseline"
-	NoThreshold   Reason = "no threshold in the protocol"
-	RangeTurned   Reason = "the lower limit of normal is above the upper one"
-	FlagWithout   Reason = "the baseline is flagged abnormal and has no value"
-	ByComparator  Reason = "the comparator leaves more than one grade"
-	NotThisTerm   Reason = "the value belongs to another term"
+	NoValue Reason = iota + 1
+	NegativeValue
+	NoLLN
+	NoULN
+	NoBaseline
+	NoChange
+	NoThreshold
+	RangeTurned
+	FlagWithout
+	ByComparator
+	NotThisTerm
 )
+
+var reasons = [...]string{
+	NoValue: "no value",
+	NegativeValue: "a negative value",
+	NoLLN: "no lower limit of normal",
+	NoULN: "no upper limit of normal",
+	NoBaseline: "no baseline value",
+	NoChange: "no change from baseline",
+	NoThreshold: "no threshold in the protocol",
+	RangeTurned: "the lower limit of normal is above the upper one",
+	FlagWithout: "the baseline is flagged abnormal and has no value",
+	ByComparator: "the comparator leaves more than one grade",
+	NotThisTerm: "the value belongs to another term",
+}
+
+// String says it in words, "" for none.
+func (r Reason) String() string { return reasons[r] }
 
 // Grading is what a measurement says of a grade. Ungradable is not grade 0.
 type Grading struct {
 	// Min is the least grade that the data allow and Max the worst. They differ where a comparator leaves several, or where a grade depends on
 	// what the data do not tell.
-	Min, Max int
+	Min, Max int8
 	// Worst is the worst grade that is met under every assumption of the criterion, the grade of a table that assumes the worst case. It is
 	// below Max only where a comparator leaves several.
-	Worst      int
+	Worst      int8
 	Ungradable bool
 	Why        Reason
 	Step       *Step // that gave Worst, nil for grade 0
