@@ -252,8 +252,8 @@ func deadLetter(site string, meta *jetstream.MsgMetadata, o *fhir.Outcome) *nats
 	m.Header.Set(wire.HeaderFHIRSeq, strconv.FormatUint(meta.Sequence.Stream, 10))
 	m.Header.Set(wire.HeaderEntry, strconv.Itoa(o.Entry))
 	m.Header.Set(wire.HeaderReceivedOf, meta.Timestamp.UTC().Format(time.RFC3339Nano))
-	if o.Ref.Type != "" {
-		m.Header.Set(wire.HeaderResource, o.Ref.Type)
+	if o.Ref.Type() != "" {
+		m.Header.Set(wire.HeaderResource, o.Ref.Type())
 	}
 	return m
 }

@@ -306,7 +306,7 @@ func (s *session) apply(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 		return s.count(st, m)
 	}
 	f := new(timeline.Fact)
-	if err := json.Unmarshal(m.Data(), f); err != nil || f.Ref.Type == "" {
+	if err := json.Unmarshal(m.Data(), f); err != nil || f.Ref.Type() == "" {
 		// Only intake writes here, so this is a foreign writer or a newer one. It stays in the stream for a build that can read it; to stop would
 		// leave every other patient unwatched.
 		s.cfg.Metrics.unreadable.Inc()
@@ -350,7 +350,7 @@ func (s *session) facts(ctx context.Context, siteName, identity string) (fs []*t
 			return err // what comes later is read in its turn
 		}
 		f := new(timeline.Fact)
-		if json.Unmarshal(m.Data(), f) == nil && f.Ref.Type != "" { // else it was skipped before
+		if json.Unmarshal(m.Data(), f) == nil && f.Ref.Type() != "" { // else it was skipped before
 			fs = append(fs, f)
 		}
 		return nil

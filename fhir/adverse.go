@@ -59,7 +59,7 @@ func (h *head) extensionStatus() string {
 
 // onlyStatus reports whether every modifierExtension is the status of an AdverseEvent, which we know.
 func (h *head) onlyStatus() bool {
-	if h.ref.Type != "AdverseEvent" {
+	if h.kind != "AdverseEvent" {
 		return false
 	}
 	list := h.extensions("modifierExtension")
@@ -68,7 +68,7 @@ func (h *head) onlyStatus() bool {
 
 // potential reports whether an AdverseEvent did not happen: a near miss, or what was taken for one. It takes back what was taken for an event.
 func (h *head) potential() bool {
-	return h.ref.Type == "AdverseEvent" && str(h.doc.get("actuality")) == "potential"
+	return h.kind == "AdverseEvent" && str(h.doc.get("actuality")) == "potential"
 }
 
 // resolved reports whether the outcome of an AdverseEvent says that it is over.

@@ -106,7 +106,7 @@ func (d *Decoder) bundle(m Message, data []byte) ([]Outcome, bool) {
 		} else if received.IsZero() {
 			received = time.Unix(0, 0).UTC()
 		}
-		out = append(out, Outcome{Ref: timeline.Ref{Type: "Bundle"}, Entry: -1, Raw: data, ReceivedAt: received})
+		out = append(out, Outcome{Ref: timeline.RefOf("Bundle", ""), Entry: -1, Raw: data, ReceivedAt: received})
 	}
 	return out, true
 }
@@ -126,7 +126,7 @@ func (d *Decoder) deleted(e *bundleEntry, m Message, received time.Time) *timeli
 			m.ReceivedAt = at
 		}
 	}
-	f := &timeline.Fact{Ref: timeline.Ref{Type: kind, ID: id}, State: timeline.Void, ReceivedAt: m.ReceivedAt, Site: m.Site}
+	f := &timeline.Fact{Ref: timeline.RefOf(kind, id), State: timeline.Void, ReceivedAt: m.ReceivedAt, Site: m.Site}
 	if kind == "Patient" {
 		f.Patient = timeline.Patient{Reference: f.Ref.String()}
 	}

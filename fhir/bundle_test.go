@@ -198,7 +198,7 @@ func TestLargeBundle(t *testing.T) {
 		t.Fatalf("got %d outcomes, want %d", len(out), len(entries))
 	}
 	for i := range out {
-		if out[i].Kind != fhir.Accepted || out[i].Entry != i || out[i].Ref.ID != fmt.Sprintf("o%d", i) {
+		if out[i].Kind != fhir.Accepted || out[i].Entry != i || out[i].Ref.ID() != fmt.Sprintf("o%d", i) {
 			t.Fatalf("entry %d: got %s %s entry %d, want its fact", i, out[i].Kind, out[i].Ref, out[i].Entry)
 		}
 	}

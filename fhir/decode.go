@@ -44,14 +44,14 @@ func (d *Decoder) unread(m Message, p *problem, raw []byte, entry int, bundle ti
 	if p != nil {
 		return Outcome{}, false
 	}
-	h := &head{doc: doc, ref: timeline.Ref{Type: str(doc.get("resourceType"))}}
-	if names, known := r4.types[h.ref.Type]; !known || names != nil {
+	h := &head{doc: doc, kind: str(doc.get("resourceType"))}
+	if names, known := r4.types[h.kind]; !known || names != nil {
 		return Outcome{}, false
 	}
 	if id := str(doc.get("id")); validID(id) {
-		h.ref.ID = id
+		h.id = id
 	}
-	out := Outcome{Ref: h.ref, Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
+	out := Outcome{Ref: h.ref(), Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
 	if out.ReceivedAt.IsZero() {
 		out.ReceivedAt = h.receivedAt(bundle, d.cfg.Zone)
 	}
@@ -61,23 +61,23 @@ func (d *Decoder) unread(m Message, p *problem, raw []byte, entry int, bundle ti
 // resource judges one resource.
 func (d *Decoder) resource(m Message, doc *document, raw []byte, entry int, r *resolver, bundle time.Time) Outcome {
 	h := &head{doc: doc}
-	h.ref.Type = str(doc.get("resourceType"))
+	h.kind = str(doc.get("resourceType"))
 	if id := str(doc.get("id")); validID(id) {
-		h.ref.ID = id
+		h.id = id
 	}
 	h.status = str(doc.get("status"))
-	out := Outcome{Ref: h.ref, Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
+	out := Outcome{Ref: h.ref(), Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
 	if out.ReceivedAt.IsZero() {
 		out.ReceivedAt = h.receivedAt(bundle, d.cfg.Zone)
 	}
 	m.ReceivedAt = out.ReceivedAt
-	names, known := r4.types[h.ref.Type]
+	names, known := r4.types[h.kind]
 	if !known {
 		// The word may be anything, and a Ref goes into headers: it is not shown.
-		h.ref = timeline.Ref{}
+		h.kind, h.id = "", ""
 		return d.deadLetter(h, r, m, refuse(ReasonNotFHIR, "the resourceType is none of R4"), raw, entry)
 	}
-	if names == nil || h.ref.Type == "Bundle" {
+	if names == nil || h.kind == "Bundle" {
 		return out
 	}
 	r.contained = h.contained
@@ -98,7 +98,7 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 	var analytes []measurand
 	var dose given
 	assessment, drug := false, ""
-	switch h.ref.Type {
+	switch h.kind {
 	case "Observation":
 		analytes, relevant = d.analytes(h)
 		if !relevant {
@@ -142,21 +142,21 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 	case "ResearchSubject", "Patient", "Medication":
 		relevant = true
 	}
-	isVoid := void(h.status) && h.ref.Type != "Patient" && h.ref.Type != "ResearchSubject" || h.potential()
+	isVoid := void(h.status) && h.kind != "Patient" && h.kind != "ResearchSubject" || h.potential()
 	// A void without a code may take back something that had one.
-	if isVoid && h.ref.Type != "Encounter" && h.nameless() {
+	if isVoid && h.kind != "Encounter" && h.nameless() {
 		relevant = true
 	}
-	if !relevant || h.status == "registered" && h.ref.Type == "Observation" {
+	if !relevant || h.status == "registered" && h.kind == "Observation" {
 		return nil, false, nil
 	}
-	if h.ref.ID == "" {
+	if h.id == "" {
 		return nil, false, refuse(ReasonNoID, "no id, so no version could replace it")
 	}
 	if p := h.lookVersion(raw); p != nil {
 		return nil, false, p
 	}
-	f = &timeline.Fact{Ref: h.ref, Version: h.version}
+	f = &timeline.Fact{Ref: h.ref(), Version: h.version}
 	if isVoid {
 		// A void is honoured even if the rest of the resource does not validate: what it takes back was wrong.
 		f.State = timeline.Void
@@ -166,7 +166,7 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 	if e := r5Shape(h); e != "" {
 		return nil, false, r5(h, e)
 	}
-	if codes := codesOf[h.ref.Type]; codes != nil && !slices.Contains(codes, h.status) {
+	if codes := codesOf[h.kind]; codes != nil && !slices.Contains(codes, h.status) {
 		return nil, false, refuse(ReasonInvalidCode, "status %s", showCode(h.status, codes))
 	}
 	if h.doc.get("implicitRules") != nil {
@@ -175,13 +175,13 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 	if at := h.modifier(); at != "" {
 		return nil, false, refuse(ReasonUnknownModifier, "%s", at)
 	}
-	if h.ref.Type == "Medication" { // nobody's
+	if h.kind == "Medication" { // nobody's
 		return f, true, d.medicationProduct(h, f)
 	}
 	if f.Patient, p = d.patientOf(h, r); p != nil {
 		return nil, false, p
 	}
-	switch h.ref.Type {
+	switch h.kind {
 	case "Observation":
 		if assessment {
 			p = d.response(h, f)
@@ -209,9 +209,9 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 // patientOf finds the patient of a resource.
 func (d *Decoder) patientOf(h *head, r *resolver) (timeline.Patient, *problem) {
 	element := "subject"
-	switch h.ref.Type {
+	switch h.kind {
 	case "Patient":
-		return timeline.Patient{Reference: h.ref.String()}, nil
+		return timeline.Patient{Reference: h.ref().String()}, nil
 	case "Medication":
 		return timeline.Patient{}, nil
 	case "ResearchSubject":
@@ -241,14 +241,14 @@ func (h *head) contained(id string) *document {
 
 // deadLetter refuses a resource. Where type and id are known it says so to the timeline too: what an older version says is now doubtful.
 func (d *Decoder) deadLetter(h *head, r *resolver, m Message, p *problem, raw []byte, entry int) Outcome {
-	out := Outcome{Kind: DeadLetter, Reason: p.reason, Detail: p.detail, Ref: h.ref, Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
+	out := Outcome{Kind: DeadLetter, Reason: p.reason, Detail: p.detail, Ref: h.ref(), Entry: entry, Raw: raw, ReceivedAt: m.ReceivedAt}
 	if out.ReceivedAt.IsZero() {
 		out.ReceivedAt = time.Unix(0, 0).UTC()
 	}
-	if h.ref.ID == "" || r4.types[h.ref.Type] == nil {
+	if h.id == "" || r4.types[h.kind] == nil {
 		return out
 	}
-	f := &timeline.Fact{Ref: h.ref, State: timeline.Refused, ReceivedAt: out.ReceivedAt, Site: m.Site}
+	f := &timeline.Fact{Ref: h.ref(), State: timeline.Refused, ReceivedAt: out.ReceivedAt, Site: m.Site}
 	if p := h.lookVersion(raw); p != nil {
 		h.version = timeline.Version{Digest: digestOf(raw)}
 	}

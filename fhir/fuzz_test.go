@@ -40,7 +40,7 @@ func FuzzDecode(f *testing.F) {
 			if _, _, err := decision(o); err != nil {
 				t.Error(err)
 			}
-			if len(o.Detail) > 200 || !utf8.ValidString(o.Detail) || len(o.Ref.ID) > 256 || len(o.Ref.Type) > 64 {
+			if len(o.Detail) > 200 || !utf8.ValidString(o.Detail) || len(o.Ref.ID()) > 256 || len(o.Ref.Type()) > 64 {
 				t.Errorf("shows too much or no text: detail %q, ref %q", o.Detail, o.Ref)
 			}
 			if o.ReceivedAt.IsZero() {

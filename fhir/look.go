@@ -13,7 +13,8 @@ import (
 // head is what is looked at before anything is parsed in full.
 type head struct {
 	doc     *document
-	ref     timeline.Ref
+	kind    string // resourceType
+	id      string // "" where there is none that can be one
 	status  string
 	version timeline.Version
 
@@ -21,6 +22,8 @@ type head struct {
 	metaRead bool
 	metaGood bool // it could be read, or there is none
 }
+
+func (h *head) ref() timeline.Ref { return timeline.RefOf(h.kind, h.id) }
 
 // readMeta reads meta once.
 func (h *head) readMeta() (m *meta, ok bool) {
@@ -125,12 +128,12 @@ func instant(s string, zone *time.Location) (time.Time, bool) {
 }
 
 func r5(h *head, element string) *problem {
-	return refuse(ReasonR5, "%s.%s: looks like R5", h.ref.Type, element)
+	return refuse(ReasonR5, "%s.%s: looks like R5", h.kind, element)
 }
 
 // r5Shape reports an element that only R5 has. Such a resource cannot be read, and its author should know why.
 func r5Shape(h *head) string {
-	switch h.ref.Type {
+	switch h.kind {
 	case "MedicationAdministration":
 		for _, name := range []string{"medication", "occurence", "occurenceDateTime", "occurencePeriod", "occurrenceDateTime", "occurrencePeriod", "encounter"} {
 			if h.doc.get(name) != nil {
@@ -198,7 +201,7 @@ func void(status string) bool { return status == "entered-in-error" || status ==
 // nameless reports whether the code says nothing definite: R4 requires one, so what a server blanks keeps an empty one or a text.
 func (h *head) nameless() bool {
 	element := "code"
-	if h.ref.Type == "MedicationAdministration" || h.ref.Type == "MedicationRequest" {
+	if h.kind == "MedicationAdministration" || h.kind == "MedicationRequest" {
 		element = "medicationCodeableConcept"
 		if h.doc.get("medicationReference") != nil {
 			return false
@@ -226,7 +229,7 @@ func (h *head) modifier() string {
 			return element + "." + name
 		}
 	}
-	for _, element := range parsed[h.ref.Type] {
+	for _, element := range parsed[h.kind] {
 		if hasName(h.doc.get(element), name) {
 			return element + "." + name
 		}

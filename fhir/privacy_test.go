@@ -115,7 +115,7 @@ func TestNothingOfAPersonIsShown(t *testing.T) {
 		for _, o := range d.Decode(fhir.Message{Data: []byte(data), Site: "main"}) {
 			kinds[o.Kind]++
 			reasons[o.Reason]++
-			shown := fmt.Sprintf("%s|%s|%s", o.Reason, o.Detail, o.Ref.Type)
+			shown := fmt.Sprintf("%s|%s|%s", o.Reason, o.Detail, o.Ref.Type())
 			for _, w := range planted.words {
 				if strings.Contains(data, w) && strings.Contains(shown, w) {
 					t.Errorf("%s\nshows %s in %q", data, w, shown)

@@ -30,18 +30,18 @@ var parsed = map[string][]string{
 
 // parseProjection parses and validates the elements that rules read.
 func (d *Decoder) parseProjection(h *head) (*bundlepb.ContainedResource, *problem) {
-	names := r4.types[h.ref.Type]
+	names := r4.types[h.kind]
 	for i := range h.doc.members {
 		if m := &h.doc.members[i]; !names[m.name] {
-			return nil, refuse(ReasonInvalidResource, "%s has an element that R4 has not%s", h.ref.Type, showName(m.name))
+			return nil, refuse(ReasonInvalidResource, "%s has an element that R4 has not%s", h.kind, showName(m.name))
 		}
 	}
 	room := buffers.Get().(*[]byte)
 	defer buffers.Put(room)
 	b := (*room)[:0]
 	b = append(b, `{"resourceType":"`...)
-	b = append(append(b, h.ref.Type...), '"')
-	for _, name := range parsed[h.ref.Type] {
+	b = append(append(b, h.kind...), '"')
+	for _, name := range parsed[h.kind] {
 		value := h.doc.get(name)
 		if value == nil {
 			continue

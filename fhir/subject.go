@@ -55,10 +55,10 @@ func (d *Decoder) class(h *head) *timeline.Encounter {
 // relevant otherwise: nothing is wrong with it that anybody must know.
 func (d *Decoder) noStay(h *head, r *resolver, raw []byte, e *timeline.Encounter) (*timeline.Fact, bool, *problem) {
 	patient, p := d.patientOf(h, r)
-	if p != nil || h.ref.ID == "" || h.lookVersion(raw) != nil {
+	if p != nil || h.id == "" || h.lookVersion(raw) != nil {
 		return nil, false, nil
 	}
-	return &timeline.Fact{Ref: h.ref, Version: h.version, Patient: patient, Encounter: e}, true, nil
+	return &timeline.Fact{Ref: h.ref(), Version: h.version, Patient: patient, Encounter: e}, true, nil
 }
 
 // encounter turns an inpatient Encounter into a fact. One that is only planned need have no time.

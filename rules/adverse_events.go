@@ -88,7 +88,7 @@ func (c *Case) settle(f *Finding, all []*gradedBy) {
 	for _, e := range f.Evidence {
 		known = later(known, e.At)
 		kind, id, _ := strings.Cut(e.Ref, "/")
-		f.NeedsReview = f.NeedsReview || c.Timeline.Doubtful(timeline.Ref{Type: kind, ID: id})
+		f.NeedsReview = f.NeedsReview || c.Timeline.Doubtful(timeline.RefOf(kind, id))
 	}
 	f.Evidence = slices.Clone(f.Evidence)
 	f.Rises = nil

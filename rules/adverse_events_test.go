@@ -22,7 +22,7 @@ func (c *chart) graded(term string, grade int, when string) *timeline.Fact {
 	if !timed {
 		clock = "00:00"
 	}
-	f := c.add(timeline.Ref{Type: "AdverseEvent", ID: fmt.Sprintf("ae-%d", c.n)}, at(day+" "+clock))
+	f := c.add(timeline.RefOf("AdverseEvent", fmt.Sprintf("ae-%d", c.n)), at(day+" "+clock))
 	if !timed {
 		f.At.Date = f.At.Start.Format(time.DateOnly)
 		f.ReceivedAt = f.At.Start.Add(20 * time.Hour)

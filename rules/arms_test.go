@@ -33,7 +33,7 @@ func TestArmChanged(t *testing.T) {
 				c := &chart{}
 				for i, v := range tt.versions {
 					made := at("d-14 08:00").AddDate(0, 0, i)
-					f := c.add(timeline.Ref{Type: "ResearchSubject", ID: v.resource}, made)
+					f := c.add(timeline.RefOf("ResearchSubject", v.resource), made)
 					f.Version = timeline.Version{ID: v.id, Digest: fmt.Sprint(i), LastUpdated: made}
 					f.Enrolment = &timeline.Enrolment{Study: "ResearchStudy/til-il2", Status: "on-study", Identifiers: []string{"urn:x|S-001"}, AssignedArm: v.arm, ActualArm: v.actual, Start: f.At}
 				}

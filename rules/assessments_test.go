@@ -175,7 +175,7 @@ func TestAssessments(t *testing.T) {
 }
 
 func (c *chart) response(when string, category timeline.Category) {
-	c.add(timeline.Ref{Type: "Observation", ID: "scan-" + when}, at(when)).Response = &timeline.Response{Category: category}
+	c.add(timeline.RefOf("Observation", "scan-"+when), at(when)).Response = &timeline.Response{Category: category}
 }
 
 // Expectations have a beginning and an end, and are those of the arm.
@@ -206,7 +206,7 @@ func TestAssessmentsThatAreNotExpected(t *testing.T) {
 		},
 		{"the patient dies", daily, func(c *chart) {
 			c.platelets("d1 06:00")
-			c.add(timeline.Ref{Type: "Patient", ID: "p1"}, at("d2 12:00")).Person = &timeline.Person{Deceased: timeline.Time{Start: at("d2 11:00")}}
+			c.add(timeline.RefOf("Patient", "p1"), at("d2 12:00")).Person = &timeline.Person{Deceased: timeline.Time{Start: at("d2 11:00")}}
 		}, nil},
 		{
 			"days before the enrolment are not judged, that of the enrolment is", "id: count, title: Count, any: [platelets], due: [{ firstDay: -15, lastDay: -14 }]", func(c *chart) { c.platelets("d0 06:00") },

@@ -121,7 +121,7 @@ func subject(f *timeline.Fact, p *protocol.Protocol) string {
 	if _, value, ok := strings.Cut(subjectIdentifier(f, p), "|"); ok {
 		return value
 	}
-	return f.Ref.ID
+	return f.Ref.ID()
 }
 
 // subjectIdentifier is the identifier of a ResearchSubject that names the subject, "system|value", or "" where there is none.

@@ -42,7 +42,7 @@ func TestFludarabineByKidneys(t *testing.T) {
 			if tt.creatinine != "" {
 				c.lab(timeline.CreatinineMass, tt.creatinine, "d-8 06:00", "")
 			}
-			f := c.add(timeline.Ref{Type: "Patient", ID: "p1"}, at("d-14 08:00"))
+			f := c.add(timeline.RefOf("Patient", "p1"), at("d-14 08:00"))
 			f.Person = &timeline.Person{Sex: tt.sex, Born: tt.born}
 			c.drug(timeline.Cyclophosphamide, "d-7 08:00")
 			amount(c.drug(timeline.Fludarabine, "d-5 08:00"), tt.mg, "mg", "IV").Dose.Amount.Unit = "mg"

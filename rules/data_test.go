@@ -30,7 +30,7 @@ func TestFindingsOfOneResourceAreToldApart(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := enrolled("arm-1")
-			c.add(timeline.Ref{Type: "Observation", ID: "o"}, at("d3 10:00")).Results = tt.results
+			c.add(timeline.RefOf("Observation", "o"), at("d3 10:00")).Results = tt.results
 			var got []string
 			for _, f := range c.evaluate(trial(t), at("d3 11:00")).Findings {
 				got = append(got, f.ID)
@@ -56,7 +56,7 @@ func TestStayWithoutAPlaceInTime(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := enrolled("arm-1")
-			f := c.add(timeline.Ref{Type: "Encounter", ID: "e1"}, at("d-7 08:00"))
+			f := c.add(timeline.RefOf("Encounter", "e1"), at("d-7 08:00"))
 			f.At, f.Encounter = timeline.Time{}, &timeline.Encounter{Class: "IMP", Inpatient: tt.inpatient, Status: "in-progress"}
 			switch {
 			case tt.start != "":

@@ -15,7 +15,7 @@ import (
 
 // inHospital adds a stay from day -7 on; ends "" is one that goes on.
 func (c *chart) inHospital(ends string) *chart {
-	f := c.add(timeline.Ref{Type: "Encounter", ID: "stay"}, at("d-7 07:30"))
+	f := c.add(timeline.RefOf("Encounter", "stay"), at("d-7 07:30"))
 	f.Encounter = &timeline.Encounter{Class: "IMP", Inpatient: true, Status: "in-progress"}
 	if ends != "" {
 		f.Encounter.Status, f.Encounter.Ended.Start, f.End = "finished", at(ends), at(ends)
@@ -133,7 +133,7 @@ func TestFeedSpeaksAgain(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := onIL2("arm-1").inHospital("")
-			f := c.add(timeline.Ref{Type: "Observation", ID: "t"}, at("d2 14:55"))
+			f := c.add(timeline.RefOf("Observation", "t"), at("d2 14:55"))
 			tt.word(f)
 			want(t, silences(c.answer(trial(t), at("d2 18:00"), nil).Findings), tt.want)
 		})
@@ -165,12 +165,12 @@ func TestMissesUnderASilence(t *testing.T) {
 			}
 			if tt.last > "d2" {
 				for w := at("d1 17:00"); w.Before(at(tt.last)); w = w.Add(time.Hour) {
-					c.add(timeline.Ref{Type: "Observation", ID: w.String()}, w).ReceivedAt = w
+					c.add(timeline.RefOf("Observation", w.String()), w).ReceivedAt = w
 				}
 			}
 			for _, when := range append(strings.Split(tt.next, ","), tt.last) {
 				if when != "" {
-					c.add(timeline.Ref{Type: "Observation", ID: when}, at(when)).ReceivedAt = at(when)
+					c.add(timeline.RefOf("Observation", when), at(when)).ReceivedAt = at(when)
 				}
 			}
 			now := at("d2 23:00")

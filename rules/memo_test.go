@@ -123,7 +123,7 @@ func everything(r *rand.Rand, p *protocol.Protocol) []*timeline.Fact {
 	if r.IntN(4) > 0 {
 		c.til()
 		if r.IntN(2) == 0 { // in hospital on a running course, with long silences
-			f := c.add(timeline.Ref{Type: "Encounter", ID: "stay"}, at("d-1 08:00"))
+			f := c.add(timeline.RefOf("Encounter", "stay"), at("d-1 08:00"))
 			f.Encounter = &timeline.Encounter{Class: "IMP", Inpatient: true, Status: "in-progress"}
 			c.dose("first", "completed", "d0 18:00")
 			stranger := c.temp("37", "d1 08:00")
@@ -135,32 +135,32 @@ func everything(r *rand.Rand, p *protocol.Protocol) []*timeline.Fact {
 		var f *timeline.Fact
 		switch r.IntN(20) {
 		case 0, 1, 2:
-			f = c.add(timeline.Ref{Type: "MedicationAdministration", ID: fmt.Sprint("m", c.n)}, when())
+			f = c.add(timeline.RefOf("MedicationAdministration", fmt.Sprint("m", c.n)), when())
 			f.Dose = &timeline.Dose{Drug: []string{timeline.Aldesleukin, timeline.Aldesleukin, drugs[r.IntN(len(drugs))], ""}[r.IntN(4)], Status: []string{"completed", "not-done", "on-hold", "stopped"}[r.IntN(4)], Route: []string{"", "IV"}[r.IntN(2)]}
 			if f.Dose.Drug == "" {
 				f.Dose.Medication = "Medication/none"
 			}
 		case 3:
-			f = c.add(timeline.Ref{Type: "Encounter", ID: fmt.Sprint("e", c.n)}, when())
+			f = c.add(timeline.RefOf("Encounter", fmt.Sprint("e", c.n)), when())
 			f.Encounter = &timeline.Encounter{Class: "IMP", Inpatient: true, Status: []string{"in-progress", "finished"}[r.IntN(2)]}
 			if r.IntN(2) == 0 {
 				f.End = f.At.Start.Add(time.Duration(r.IntN(100)) * time.Hour)
 			}
 		case 4:
-			f = c.add(timeline.Ref{Type: "Observation", ID: fmt.Sprint("r", c.n)}, when())
+			f = c.add(timeline.RefOf("Observation", fmt.Sprint("r", c.n)), when())
 			f.Response = &timeline.Response{Category: timeline.Categories[r.IntN(len(timeline.Categories))]}
 		case 5:
-			f = c.add(timeline.Ref{Type: "ResearchSubject", ID: fmt.Sprint("rs-", r.IntN(3))}, when())
+			f = c.add(timeline.RefOf("ResearchSubject", fmt.Sprint("rs-", r.IntN(3))), when())
 			f.Enrolment = &timeline.Enrolment{Study: "ResearchStudy/til-il2", Status: []string{"on-study", "off-study", "candidate"}[r.IntN(3)], Identifiers: []string{"urn:x|S-001"}, AssignedArm: "arm-1", Start: f.At}
 		case 7:
-			f = c.add(timeline.Ref{Type: "AdverseEvent", ID: fmt.Sprint("ae", c.n)}, when())
+			f = c.add(timeline.RefOf("AdverseEvent", fmt.Sprint("ae", c.n)), when())
 			terms := []string{"febrile-neutropenia", "fever", "neutrophil-count-decreased", "nausea", "hypotension", ""}
 			f.AdverseEvent = &timeline.AdverseEvent{Term: terms[r.IntN(len(terms))], Grade: r.IntN(6), Over: r.IntN(3) == 0}
 		case 6:
-			f = c.add(timeline.Ref{Type: "Patient", ID: []string{"p1", "p2"}[r.IntN(2)]}, time.Time{})
+			f = c.add(timeline.RefOf("Patient", []string{"p1", "p2"}[r.IntN(2)]), time.Time{})
 			f.Person = &timeline.Person{Sex: "female", Born: fmt.Sprint(1950+r.IntN(40), "-05-05")}
 		default:
-			f = c.add(timeline.Ref{Type: "Observation", ID: fmt.Sprint("o", c.n)}, when())
+			f = c.add(timeline.RefOf("Observation", fmt.Sprint("o", c.n)), when())
 			for range 1 + r.IntN(8)/7 {
 				text := fmt.Sprintf("%.1f", math.Pow(10, 3*r.Float64()-0.5))
 				name := few[r.IntN(len(few))]
@@ -206,7 +206,7 @@ func everything(r *rand.Rand, p *protocol.Protocol) []*timeline.Fact {
 		}
 	}
 	if r.IntN(3) == 0 {
-		f := c.add(timeline.Ref{Type: "Patient", ID: "p2"}, time.Time{})
+		f := c.add(timeline.RefOf("Patient", "p2"), time.Time{})
 		f.Patient, f.Person = timeline.Patient{Reference: "Patient/p2"}, &timeline.Person{ReplacedBy: "Patient/p1"}
 	}
 	if r.IntN(2) == 0 {

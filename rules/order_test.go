@@ -126,7 +126,7 @@ func TestShufflesOfLongFeedsGiveOneAnswer(t *testing.T) {
 func randomFeed(r *rand.Rand) []*timeline.Fact {
 	c := enrolled("arm-1").til()
 	other := *c.facts[0]
-	other.Ref.ID, other.Patient = "rs-2", timeline.Patient{Reference: "Patient/p2"}
+	other.Ref, other.Patient = timeline.RefOf("ResearchSubject", "rs-2"), timeline.Patient{Reference: "Patient/p2"}
 	e := *other.Enrolment
 	e.Identifiers = []string{"urn:x|S-002"}
 	other.Enrolment = &e
@@ -167,7 +167,7 @@ func randomFeed(r *rand.Rand) []*timeline.Fact {
 		}
 	}
 	person := func(id string, p timeline.Person) {
-		f := c.add(timeline.Ref{Type: "Patient", ID: id}, time.Time{})
+		f := c.add(timeline.RefOf("Patient", id), time.Time{})
 		f.Patient = timeline.Patient{Reference: "Patient/" + id}
 		f.Person = &p
 	}
@@ -186,7 +186,7 @@ func TestFindingsDoNotDependOnOtherPatients(t *testing.T) {
 		p := trial(t)
 		a := state(t, p, facts, at("d9 00:00"))
 		stranger := (&chart{}).temp("39", "d3 10:00")
-		stranger.Ref.ID, stranger.Patient = "stranger", timeline.Patient{Reference: "Patient/zz"}
+		stranger.Ref, stranger.Patient = timeline.RefOf("Observation", "stranger"), timeline.Patient{Reference: "Patient/zz"}
 		b := state(t, p, append(facts, stranger), at("d9 00:00"))
 		if !strings.HasPrefix(b, a) {
 			rt.Fatalf("a stranger's fact changed an answer:\n%s", cmp.Diff(a, b))

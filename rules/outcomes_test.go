@@ -13,7 +13,7 @@ import (
 
 // scan is an assessment of a study day, of which only the date is known.
 func (c *chart) scan(day int, category timeline.Category) *timeline.Fact {
-	f := c.add(timeline.Ref{Type: "Observation", ID: fmt.Sprintf("scan-%d-%d", day, len(c.facts))}, time.Date(2026, 2, 16+day, 0, 0, 0, 0, zone))
+	f := c.add(timeline.RefOf("Observation", fmt.Sprintf("scan-%d-%d", day, len(c.facts))), time.Date(2026, 2, 16+day, 0, 0, 0, 0, zone))
 	f.At.Date = f.At.Start.Format(time.DateOnly)
 	f.ReceivedAt = f.At.Start.Add(12 * time.Hour)
 	f.Response = &timeline.Response{Category: category}
@@ -21,7 +21,7 @@ func (c *chart) scan(day int, category timeline.Category) *timeline.Fact {
 }
 
 func (c *chart) died(day int) {
-	f := c.add(timeline.Ref{Type: "Patient", ID: "p-1"}, time.Time{})
+	f := c.add(timeline.RefOf("Patient", "p-1"), time.Time{})
 	f.ReceivedAt = at(fmt.Sprintf("d%d 12:00", day+1))
 	f.Person = &timeline.Person{Deceased: timeline.Time{Start: at(fmt.Sprintf("d%d 00:00", day)), Date: "day"}}
 }
@@ -153,7 +153,7 @@ func TestSurvivalOfOnePatient(t *testing.T) {
 func TestUndatedDeath(t *testing.T) {
 	p := trial(t)
 	c := enrolled("Arm-1").til()
-	f := c.add(timeline.Ref{Type: "Patient", ID: "p-2"}, time.Time{})
+	f := c.add(timeline.RefOf("Patient", "p-2"), time.Time{})
 	f.ReceivedAt = at("d60 12:00")
 	f.Person = &timeline.Person{DiedUndated: true}
 	asked := func(p *protocol.Protocol) int {

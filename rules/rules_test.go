@@ -84,7 +84,7 @@ func (c *chart) add(ref timeline.Ref, when time.Time) *timeline.Fact {
 }
 
 func (c *chart) obs(id, analyte, value, when string) *timeline.Fact {
-	f := c.add(timeline.Ref{Type: "Observation", ID: id}, at(when))
+	f := c.add(timeline.RefOf("Observation", id), at(when))
 	comparator := value[:len(value)-len(strings.TrimLeft(value, "<>="))]
 	text := strings.TrimLeft(value, "<>=")
 	f.Results = []timeline.Result{{Analyte: analyte, Value: timeline.Quantity{Value: decimal.Must(text), Comparator: comparator, Text: text}}}
@@ -100,26 +100,26 @@ func (c *chart) temp(value, when string) *timeline.Fact {
 }
 
 func (c *chart) dose(id, status, when string, reasons ...string) *timeline.Fact {
-	f := c.add(timeline.Ref{Type: "MedicationAdministration", ID: id}, at(when))
+	f := c.add(timeline.RefOf("MedicationAdministration", id), at(when))
 	f.Dose = &timeline.Dose{Drug: timeline.Aldesleukin, Status: status, Reasons: reasons}
 	return f
 }
 
 func enrolled(arm string) *chart {
 	c := &chart{}
-	f := c.add(timeline.Ref{Type: "ResearchSubject", ID: "rs-1"}, at("d-14 08:00"))
+	f := c.add(timeline.RefOf("ResearchSubject", "rs-1"), at("d-14 08:00"))
 	f.Enrolment = &timeline.Enrolment{Study: "ResearchStudy/til-il2", Status: "on-study", Identifiers: []string{"urn:x|S-001"}, AssignedArm: arm, Start: f.At}
 	return c
 }
 
 func (c *chart) order(id, status, when string) *timeline.Fact {
-	f := c.add(timeline.Ref{Type: "MedicationRequest", ID: id}, at(when))
+	f := c.add(timeline.RefOf("MedicationRequest", id), at(when))
 	f.Order = &timeline.Order{Drug: timeline.Aldesleukin, Status: status}
 	return f
 }
 
 func (c *chart) til() *chart {
-	f := c.add(timeline.Ref{Type: "Procedure", ID: "til"}, at("d0 09:00"))
+	f := c.add(timeline.RefOf("Procedure", "til"), at("d0 09:00"))
 	f.End = at("d0 10:00")
 	f.Procedure = &timeline.Procedure{Kind: timeline.TIL, Status: "completed"}
 	return c

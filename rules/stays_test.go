@@ -25,7 +25,7 @@ func TestStays(t *testing.T) {
 		if e.Status == "outpatient" {
 			e = &timeline.Encounter{Class: "AMB", Status: "finished"}
 		}
-		f := &timeline.Fact{Ref: timeline.Ref{Type: "Encounter", ID: fmt.Sprint(id)}, ReceivedAt: clock("01T00:00"), Encounter: e}
+		f := &timeline.Fact{Ref: timeline.RefOf("Encounter", fmt.Sprint(id)), ReceivedAt: clock("01T00:00"), Encounter: e}
 		when := func(s string) timeline.Time {
 			if len(s) == len("09") {
 				return timeline.Time{Start: clock(s + "T00:00"), Date: "2026-02-" + s}

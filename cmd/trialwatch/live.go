@@ -36,7 +36,7 @@ func (f *feedFlags) readLive(c *cobra.Command, broker *brokerFlags) (e *offline.
 	e.Zones = app.Zones(sites)
 	if err := consumers.ReadAll(c.Context(), js, wire.StreamFacts, "facts.>", func(m jetstream.Msg) error {
 		fact := new(timeline.Fact)
-		if json.Unmarshal(m.Data(), fact) == nil && fact.Ref.Type != "" { // else the watch skips it too
+		if json.Unmarshal(m.Data(), fact) == nil && fact.Ref.Type() != "" { // else the watch skips it too
 			e.Add(fact)
 		}
 		return nil

@@ -234,7 +234,7 @@ func (e *Evaluator) answer(now, received time.Time) Answer {
 		}
 		s.Apply(f)
 		if f.State != timeline.Refused {
-			versions[f.Site][maphash.Comparable(seed, [4]string{f.Ref.Type, f.Ref.ID, f.Version.ID, f.Version.Digest})] = true
+			versions[f.Site][maphash.Comparable(seed, [4]string{f.Ref.Type(), f.Ref.ID(), f.Version.ID, f.Version.Digest})] = true
 		}
 		if f.ReceivedAt.After(last[f.Site]) {
 			last[f.Site] = f.ReceivedAt

@@ -95,7 +95,7 @@ func analyteUnit(analyte string) string {
 func gradeText(t *protocol.Term, steps []ctcae.Step, grade int) string {
 	var parts []string
 	for i := range steps {
-		if int(steps[i].Grade) == grade {
+		if steps[i].Grade == grade {
 			parts = append(parts, conditionText(t, steps[i].Text))
 		}
 	}

@@ -20,7 +20,7 @@ func (l *Limits) Compare(in *Input) (cs []Comparison, baseline string) {
 	steps, by := l.pick(in)
 	for i := range steps {
 		s := &steps[i]
-		c := Comparison{Grade: int(s.Grade), Text: s.Text, Settled: Yes}
+		c := Comparison{Grade: s.Grade, Text: s.Text, Settled: Yes}
 		var missing operands
 		c.Answer, missing = s.holds(in)
 		if missing != 0 {

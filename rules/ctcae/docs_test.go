@@ -108,9 +108,9 @@ func cellOf(c *ctcae.Criterion) string {
 		for _, steps := range [][]ctcae.Step{l.Steps, l.IfHigh, l.IfLow, l.IfAboveULN} {
 			for _, s := range steps {
 				if strings.Contains(s.Text, " if ") {
-					assumed[int(s.Grade)] = true
+					assumed[s.Grade] = true
 				} else {
-					sure[int(s.Grade)] = true
+					sure[s.Grade] = true
 				}
 			}
 		}
@@ -214,7 +214,7 @@ func criterionText(c *ctcae.Criterion) string {
 				for g := 1; g <= 4; g++ {
 					var texts []string
 					for _, s := range col.steps {
-						if int(s.Grade) == g {
+						if s.Grade == g {
 							texts = append(texts, s.Text)
 						}
 					}

@@ -174,7 +174,7 @@ func TestGradingsAreConsistent(t *testing.T) {
 		in := drawInput(t)
 		g := l.Grade(&in)
 		if g.Ungradable {
-			if g.Why == "" || g.Min != 0 || g.Max != 0 {
+			if g.Why == 0 || g.Min != 0 || g.Max != 0 {
 				t.Fatalf("%s: %+v", l.Criterion().Source(), g)
 			}
 			return
@@ -274,7 +274,8 @@ func BenchmarkGrade(b *testing.B) {
 					b.Fatal(err)
 				}
 				if value.Cmp(&limit) > 0 {
-					sink = ctcae.Grading{Min: 4 - i, Worst: 4 - i, Max: 4 - i}
+					worst := int8(4 - i)
+					sink = ctcae.Grading{Min: worst, Worst: worst, Max: worst}
 					break
 				}
 			}
@@ -313,7 +314,7 @@ func FuzzGrade(f *testing.F) {
 			in.Value = ctcae.Point(v.Number)
 		}
 		for i := range c.Limits {
-			if g := c.Limits[i].Grade(&in); g.Min < 0 || g.Max > 4 || g.Ungradable != (g.Why != "") {
+			if g := c.Limits[i].Grade(&in); g.Min < 0 || g.Max > 4 || g.Ungradable != (g.Why != 0) {
 				t.Fatalf("%s: %+v", c.Source(), g)
 			}
 		}

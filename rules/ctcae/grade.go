@@ -138,17 +138,17 @@ const (
 )
 
 var reasons = [...]string{
-	NoValue: "no value",
+	NoValue:       "no value",
 	NegativeValue: "a negative value",
-	NoLLN: "no lower limit of normal",
-	NoULN: "no upper limit of normal",
-	NoBaseline: "no baseline value",
-	NoChange: "no change from baseline",
-	NoThreshold: "no threshold in the protocol",
-	RangeTurned: "the lower limit of normal is above the upper one",
-	FlagWithout: "the baseline is flagged abnormal and has no value",
-	ByComparator: "the comparator leaves more than one grade",
-	NotThisTerm: "the value belongs to another term",
+	NoLLN:         "no lower limit of normal",
+	NoULN:         "no upper limit of normal",
+	NoBaseline:    "no baseline value",
+	NoChange:      "no change from baseline",
+	NoThreshold:   "no threshold in the protocol",
+	RangeTurned:   "the lower limit of normal is above the upper one",
+	FlagWithout:   "the baseline is flagged abnormal and has no value",
+	ByComparator:  "the comparator leaves more than one grade",
+	NotThisTerm:   "the value belongs to another term",
 }
 
 // String says it in words, "" for none.
@@ -235,14 +235,14 @@ func (l *Limits) Grade(in *Input) Grading {
 			continue
 		}
 		if g.Max < 0 {
-			g.Max = s.Grade
+			g.Max = int8(s.Grade)
 		}
 		if answer == Yes {
 			if g.Worst < 0 {
-				g.Worst, g.Step = s.Grade, s
+				g.Worst, g.Step = int8(s.Grade), s
 			}
 			if !assumed {
-				g.Min = s.Grade
+				g.Min = int8(s.Grade)
 				break
 			}
 		}

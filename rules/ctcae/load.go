@@ -119,7 +119,7 @@ func (l *Limits) Criterion() *Criterion { return l.of }
 
 // Step is one way to a grade: all conditions hold.
 type Step struct {
-	Grade int8
+	Grade int
 	All   []Condition // one or two
 	Text  string      // as written in the criterion: "> 5 x ULN if symptomatic"
 
@@ -395,7 +395,7 @@ func (c *Criterion) steps(l ladder) ([]Step, error) {
 			return nil, fmt.Errorf("grade %d: want a text or a list of texts", grade)
 		}
 		for _, text := range texts {
-			s := Step{Grade: int8(grade), Text: text, assumes: -1}
+			s := Step{Grade: grade, Text: text, assumes: -1}
 			body, assumption, assumed := strings.Cut(text, " if ")
 			if assumed {
 				if s.assumes = slices.Index(c.Assumptions, assumption); s.assumes < 0 {

@@ -361,7 +361,7 @@ func TestAgreesWithTheReference(t *testing.T) {
 						g := l.Grade(new(w.input(factor)))
 						got := ""
 						if !g.Ungradable {
-							got = strconv.Itoa(g.Worst)
+							got = strconv.Itoa(int(g.Worst))
 						}
 						want := r.grade(w)
 						if got == want {

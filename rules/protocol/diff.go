@@ -398,7 +398,7 @@ func proposed(c *ctcae.Criterion) string {
 func stepTexts(steps []ctcae.Step, grade int) string {
 	var parts []string
 	for i := range steps {
-		if int(steps[i].Grade) == grade {
+		if steps[i].Grade == grade {
 			parts = append(parts, steps[i].Text)
 		}
 	}

@@ -114,5 +114,5 @@ func (s *Site) fetchProduct(ref timeline.Ref, changed map[string]bool) {
 
 // refOf is the resource that "Medication/<id>" names.
 func refOf(medication string) timeline.Ref {
-	return timeline.Ref{Type: "Medication", ID: strings.TrimPrefix(medication, "Medication/")}
+	return timeline.RefOf("Medication", strings.TrimPrefix(medication, "Medication/"))
 }

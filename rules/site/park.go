@@ -50,11 +50,11 @@ func (s *Site) Parked() int {
 // park forgets a fact of somebody who is not in a trial, and reports whether it did. Enrolments and Patient resources are always held: they say
 // who is. So is a fact that names nobody, and one of a resource that is held.
 func (s *Site) park(f *timeline.Fact) bool {
-	if f.Ref.Type == "Medication" {
+	if f.Ref.Type() == "Medication" {
 		return s.parkProduct(f)
 	}
 	id := f.Patient.Identity()
-	if s.parking == nil || id == "" || f.Ref.Type == "ResearchSubject" || f.Ref.Type == "Patient" || s.resources[f.Ref] != nil || s.inTrial(s.resolve(id)) {
+	if s.parking == nil || id == "" || f.Ref.Type() == "ResearchSubject" || f.Ref.Type() == "Patient" || s.resources[f.Ref] != nil || s.inTrial(s.resolve(id)) {
 		return false
 	}
 	s.parking.ids[id] = true
@@ -91,7 +91,7 @@ func (s *Site) unpark(f *timeline.Fact, changed map[string]bool) {
 	for _, id := range s.parking.under[hash(f.Ref)] {
 		s.fetch(id, changed)
 	}
-	if f.Ref.Type != "ResearchSubject" && f.Ref.Type != "Patient" {
+	if f.Ref.Type() != "ResearchSubject" && f.Ref.Type() != "Patient" {
 		return
 	}
 	entered := false
@@ -132,8 +132,6 @@ func (s *Site) fetch(id string, changed map[string]bool) {
 
 func hash(r timeline.Ref) uint64 {
 	h := fnv.New64a()
-	_, _ = io.WriteString(h, r.Type)
-	_, _ = io.WriteString(h, "/")
-	_, _ = io.WriteString(h, r.ID)
+	_, _ = io.WriteString(h, r.String())
 	return h.Sum64()
 }

@@ -125,7 +125,7 @@ func ward(seed uint64) (*rand.Rand, []*timeline.Fact) {
 			}
 			f = person(id, next(id), replaced, identities[4:][:r.IntN(3)]...)
 		}
-		if r.IntN(6) == 0 && f.State == timeline.Usable && f.Ref.Type != "ResearchSubject" && f.Ref.Type != "Patient" {
+		if r.IntN(6) == 0 && f.State == timeline.Usable && f.Ref.Type() != "ResearchSubject" && f.Ref.Type() != "Patient" {
 			f = void(f)
 		}
 		facts = append(facts, f)

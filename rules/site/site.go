@@ -114,7 +114,7 @@ func (s *Site) Apply(f *timeline.Fact) []*Patient {
 
 func (s *Site) apply(f *timeline.Fact, changed map[string]bool) {
 	r := s.resources[f.Ref]
-	if f.Ref.Type == "Medication" {
+	if f.Ref.Type() == "Medication" {
 		s.applyProduct(f, changed)
 		return
 	}
@@ -135,7 +135,7 @@ func (s *Site) apply(f *timeline.Fact, changed map[string]bool) {
 		}
 		s.refs[id][r] = true
 	}
-	if f.Ref.Type == "Patient" && (person(before) != nil || person(r.Latest()) != nil) {
+	if f.Ref.Type() == "Patient" && (person(before) != nil || person(r.Latest()) != nil) {
 		s.rejoin(f.Ref, person(before), person(r.Latest()), changed)
 	}
 	s.place(r, f, changed)

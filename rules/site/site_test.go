@@ -40,7 +40,7 @@ var noon = time.Date(2026, 2, 19, 12, 0, 0, 0, time.UTC)
 func fact(kind, id string, version int, patient string, hours float64) *timeline.Fact {
 	at := noon.Add(time.Duration(hours * float64(time.Hour)))
 	f := &timeline.Fact{
-		Ref: timeline.Ref{Type: kind, ID: id}, Site: "main", At: timeline.Time{Start: at}, ReceivedAt: at.Add(time.Duration(version) * time.Minute),
+		Ref: timeline.RefOf(kind, id), Site: "main", At: timeline.Time{Start: at}, ReceivedAt: at.Add(time.Duration(version) * time.Minute),
 		Version: timeline.Version{ID: fmt.Sprint(version), Digest: fmt.Sprintf("%s/%s/%d", kind, id, version)},
 	}
 	if kind == "Medication" {

@@ -6,27 +6,53 @@
 package timeline
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
 	"github.com/trialwatch/trialwatch/rules/decimal"
 )
 
-// Ref names a FHIR resource within a site.
-type Ref struct {
-	Type string `json:"type"`
-	ID   string `json:"id"`
+// Ref names a FHIR resource within a site: "Observation/anc-1". The zero value names none.
+type Ref string
+
+// RefOf names the resource of a type with an id, either of which may be "".
+func RefOf(kind, id string) Ref {
+	if kind == "" && id == "" {
+		return ""
+	}
+	return Ref(kind + "/" + id)
+}
+
+// Type is the type of the resource, "" where it is not known.
+func (r Ref) Type() string {
+	kind, _, _ := strings.Cut(string(r), "/")
+	return kind
+}
+
+// ID is the id of the resource, "" where it has none.
+func (r Ref) ID() string {
+	_, id, _ := strings.Cut(string(r), "/")
+	return id
 }
 
 // String writes "Type/id".
-func (r Ref) String() string { return r.Type + "/" + r.ID }
+func (r Ref) String() string { return string(r) }
 
 // Compare orders references by type, then id.
-func (r Ref) Compare(o Ref) int {
-	if c := strings.Compare(r.Type, o.Type); c != 0 {
-		return c
+func (r Ref) Compare(o Ref) int { return strings.Compare(string(r), string(o)) }
+
+// UnmarshalJSON reads "Type/id", and {"type":"Type","id":"id"} as facts were once stored.
+func (r *Ref) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '{' {
+		var was struct{ Type, ID string }
+		if err := json.Unmarshal(data, &was); err != nil {
+			return err
+		}
+		*r = RefOf(was.Type, was.ID)
+		return nil
 	}
-	return strings.Compare(r.ID, o.ID)
+	return json.Unmarshal(data, (*string)(r))
 }
 
 // Version tells one version of a resource from another.
@@ -75,7 +101,7 @@ type Fact struct {
 
 // Owner is the identity under which a fact is filed: the patient's, and for a Medication, which is nobody's, its own reference. "" is nobody.
 func (f *Fact) Owner() string {
-	if f.Ref.Type == "Medication" {
+	if f.Ref.Type() == "Medication" {
 		return f.Ref.String()
 	}
 	return f.Patient.Identity()

@@ -21,7 +21,7 @@ type version struct {
 
 func (v version) fact() *timeline.Fact {
 	f := &timeline.Fact{
-		Ref: timeline.Ref{Type: "Observation", ID: "o"}, Version: timeline.Version{ID: v.id, Digest: v.says}, ReceivedAt: noon.Add(time.Duration(v.received) * time.Hour),
+		Ref: timeline.RefOf("Observation", "o"), Version: timeline.Version{ID: v.id, Digest: v.says}, ReceivedAt: noon.Add(time.Duration(v.received) * time.Hour),
 		Site: "main", Patient: timeline.Patient{Reference: "Patient/p"}, At: timeline.Time{Start: noon},
 	}
 	if v.updated >= 0 {
@@ -143,7 +143,7 @@ func TestSeriesIsInClinicalTime(t *testing.T) {
 		tl := timeline.New()
 		for _, v := range order {
 			f := v.fact()
-			f.Ref.ID = "o" + v.says
+			f.Ref = timeline.RefOf("Observation", "o"+v.says)
 			f.At.Start = noon.Add(-time.Duration(v.received/2) * time.Hour) // 0 and 1 at noon, 2 and 3 before, 4 first
 			tl.Apply(f)
 		}

@@ -12,7 +12,7 @@ import (
 func TestReadsHoldUntilWhatWasReadChanges(t *testing.T) {
 	start := time.Date(2026, 2, 16, 9, 0, 0, 0, time.UTC)
 	fact := func(ref, version string, f timeline.Fact) *timeline.Fact {
-		f.Ref, f.Version, f.ReceivedAt, f.At.Start = timeline.Ref{Type: ref, ID: "1"}, timeline.Version{ID: version, Digest: version}, start, start
+		f.Ref, f.Version, f.ReceivedAt, f.At.Start = timeline.RefOf(ref, "1"), timeline.Version{ID: version, Digest: version}, start, start
 		return &f
 	}
 	result := func(analyte string) timeline.Fact {
@@ -28,7 +28,7 @@ func TestReadsHoldUntilWhatWasReadChanges(t *testing.T) {
 		{"doses", func(v *timeline.View) { v.Doses() }},
 		{"encounters", func(v *timeline.View) { v.Encounters() }},
 		{"others", func(v *timeline.View) { v.Others() }},
-		{"doubtful", func(v *timeline.View) { v.Doubtful(timeline.Ref{Type: "Procedure", ID: "1"}) }},
+		{"doubtful", func(v *timeline.View) { v.Doubtful(timeline.RefOf("Procedure", "1")) }},
 	}
 	// One that is not there is read as the names of those that are.
 	all := []string{"platelets", "temperature", "analytes"}
