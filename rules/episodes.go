@@ -119,12 +119,15 @@ func (e *episode) evidence() []Evidence {
 
 // inTime sorts evidence by clinical time, and leaves out what stands in it twice: two instants may rest on one record.
 func inTime(list []Evidence) []Evidence {
-	slices.SortStableFunc(list, func(a, b Evidence) int {
+	order := func(a, b Evidence) int {
 		if d := a.At.Compare(b.At); d != 0 {
 			return d
 		}
 		return strings.Compare(a.Ref, b.Ref)
-	})
+	}
+	if !slices.IsSortedFunc(list, order) { // it mostly is
+		slices.SortStableFunc(list, order)
+	}
 	return slices.Compact(list)
 }
 

@@ -140,6 +140,7 @@ type neutropenia struct {
 	decided   []count
 	below     []bool // of decided
 	undecided []count
+	next      int // what after said last: instants are asked for in their order
 }
 
 // qualify fills in the onset and the counts of an instant, and reports whether it qualifies.
@@ -251,13 +252,16 @@ func (n *neutropenia) recoveredBetween(a, b time.Time) bool {
 
 // after is the index of the first decided count after an instant.
 func (n *neutropenia) after(t time.Time) int {
-	next, _ := slices.BinarySearchFunc(n.decided, t, func(x count, t time.Time) int {
+	if i := n.next; (i == 0 || !n.decided[i-1].at.After(t)) && (i == len(n.decided) || n.decided[i].at.After(t)) {
+		return i
+	}
+	n.next, _ = slices.BinarySearchFunc(n.decided, t, func(x count, t time.Time) int {
 		if x.at.After(t) {
 			return 1
 		}
 		return -1
 	})
-	return next
+	return n.next
 }
 
 // end is the first recovered count after the last qualifying instant, or episodeGap after the last sustained reading that is reached from

@@ -60,7 +60,7 @@ func (c *Case) administrations(r *protocol.Regimen, k *course) []*timeline.Fact 
 		if f.Dose.Drug != r.Drug || f.Dose.Problem != nil || !c.usable(f) || c.elsewhere[f] {
 			continue
 		}
-		if i := slices.IndexFunc(fs, func(g *timeline.Fact) bool { return sameDose(f, g) }); i >= 0 {
+		if i := sameDoseIn(fs, f); i >= 0 {
 			// The second is the greater of (receipt, id).
 			if c := f.ReceivedAt.Compare(fs[i].ReceivedAt); c < 0 || c == 0 && f.Ref.Compare(fs[i].Ref) < 0 {
 				f, fs[i] = fs[i], f
@@ -72,6 +72,19 @@ func (c *Case) administrations(r *protocol.Regimen, k *course) []*timeline.Fact 
 	}
 	k.records = fs
 	return fs
+}
+
+// sameDoseIn is the index of a record of the same dose among those that come before in clinical time, -1 where there is none.
+func sameDoseIn(fs []*timeline.Fact, f *timeline.Fact) int {
+	for i, g := range slices.Backward(fs) {
+		if f.At.Start.Sub(g.At.Start) >= time.Minute {
+			break
+		}
+		if sameDose(f, g) {
+			return i
+		}
+	}
+	return -1
 }
 
 // sameDose reports two records of one given dose: same minute, same amount.

@@ -1,6 +1,7 @@
 package timeline_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -151,4 +152,22 @@ func TestSeriesIsInClinicalTime(t *testing.T) {
 			t.Fatalf("in the order %v: %s, want %s", order, got, want)
 		}
 	})
+}
+
+// Facts are stored: what was stored in another shape is still read.
+func TestRefAsStored(t *testing.T) {
+	for _, stored := range []string{`"Observation/anc-1"`, `{"type":"Observation","id":"anc-1"}`} {
+		var r timeline.Ref
+		if err := json.Unmarshal([]byte(stored), &r); err != nil || r != timeline.RefOf("Observation", "anc-1") || r.Type() != "Observation" || r.ID() != "anc-1" {
+			t.Errorf("%s: %q of type %q with id %q, %v", stored, r, r.Type(), r.ID(), err)
+		}
+	}
+	for _, broken := range []string{`7`, `["Observation"]`, `{"type":7}`} {
+		if r := timeline.Ref("before"); json.Unmarshal([]byte(broken), &r) == nil {
+			t.Errorf("%s was read as %q", broken, r)
+		}
+	}
+	if r := timeline.RefOf("", ""); r != "" || r.Type() != "" || r.ID() != "" {
+		t.Errorf("no resource is named %q", r)
+	}
 }
