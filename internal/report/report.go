@@ -5,6 +5,7 @@
 package report
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/csv"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/trialwatch/trialwatch/rules/aggregate"
@@ -23,7 +25,7 @@ import (
 // Session is for whom a report is.
 type Session string
 
-// In the open session the arms are pooled, and neither response, survival nor immune monitoring is shown; the closed session is for those who may see the arms.
+// The open session shows what [aggregate.Pool] leaves; the closed session is for those who may see the arms.
 const (
 	Open   Session = "open"
 	Closed Session = "closed"
@@ -47,13 +49,20 @@ type Report struct {
 // New makes the tables.
 func New(o Options) (*Report, error) {
 	m := &maker{p: o.Protocol, closed: o.Session == Closed, panels: map[string][]byte{}}
-	for i := range o.Panels {
-		data, err := json.Marshal(&o.Panels[i]) // as it is published
-		if err != nil {
-			return nil, err
+	add := func(name string, panel any) error { // as it is published
+		data, err := json.Marshal(panel)
+		m.panels[name] = data
+		return err
+	}
+	if m.closed {
+		for i := range o.Panels {
+			if p := &o.Panels[i]; p.Study == o.Protocol.Study {
+				m.err = cmp.Or(m.err, add(p.Name, p))
+			}
 		}
-		if o.Panels[i].Study == o.Protocol.Study {
-			m.panels[o.Panels[i].Name] = data
+	} else {
+		for _, p := range aggregate.Pool(o.Protocol, o.Panels) {
+			m.err = cmp.Or(m.err, add(p.Name, p))
 		}
 	}
 	r := &Report{Options: o}
@@ -90,8 +99,13 @@ const clock = "2 January 2006 15:04 MST"
 func (r *Report) facts() []fact {
 	p := r.Protocol
 	session := "Open: arms pooled, without response, survival and immune monitoring"
-	if r.Session == Closed {
+	switch {
+	case r.Session == Closed && p.Blinding != nil:
+		session = "Closed: by arm, for these only: " + strings.Join(p.Blinding.Unblinded, ", ")
+	case r.Session == Closed:
 		session = "Closed: by arm, for unblinded members only"
+	case p.Blinding != nil:
+		session = "Open: arms pooled, without response, survival and immune monitoring, and without what only some arms are given"
 	}
 	return []fact{
 		{"Session", session},

@@ -15,10 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trialwatch/trialwatch/deployments/protocols"
+	"github.com/trialwatch/trialwatch/internal/offline"
 	"github.com/trialwatch/trialwatch/internal/offline/offlinetest"
 	"github.com/trialwatch/trialwatch/internal/report"
 	"github.com/trialwatch/trialwatch/internal/sim"
 	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 // lines is the published cohort as evaluate would read it.
@@ -37,7 +40,11 @@ var lines = sync.OnceValues(func() ([]string, error) {
 // written is a report of lines, with the patients' contributions that it was made of. A zero cut-off is the latest receipt.
 func written(t *testing.T, ls []string, session report.Session, cutoff time.Time) (html string, r *report.Report, patients []rules.Summary) {
 	t.Helper()
-	e := offlinetest.New(t)
+	return writtenBy(t, offlinetest.New(t), ls, session, cutoff)
+}
+
+func writtenBy(t *testing.T, e *offline.Evaluator, ls []string, session report.Session, cutoff time.Time) (html string, r *report.Report, patients []rules.Summary) {
+	t.Helper()
 	if err := e.Read("cohort", strings.NewReader(strings.Join(ls, "\n")), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +135,44 @@ func TestOpenSessionPoolsTheArms(t *testing.T) {
 				t.Errorf("%s has a column for %s", table.ID, c.Arm)
 			}
 		}
+	}
+}
+
+// blinded is the shipped trial as if it were not open-label.
+func blinded(t *testing.T, lines ...string) *protocol.Protocol {
+	t.Helper()
+	text, err := protocols.FS.ReadFile(protocols.Shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := protocol.Parse("protocol.yaml", []byte(string(text)+"\nblinding:\n  unblinded: [safety-board]\n  cite: a test\n"+strings.Join(lines, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Of a blinded trial the open session hides what only some arms are given as well: the doses of IL-2 would tell the arms. The closed one says for whom it is.
+func TestSessionsOfABlindedTrial(t *testing.T) {
+	html, r, _ := writtenBy(t, offlinetest.Of(t, blinded(t)), feed(t), report.Open, time.Time{})
+	exposure := r.Tables[slices.IndexFunc(r.Tables, func(t report.Table) bool { return t.ID == "exposure" })]
+	groups := map[string]bool{}
+	for _, row := range exposure.Rows {
+		groups[row.Group] = true
+	}
+	if groups["IL-2"] || !groups["Cyclophosphamide"] {
+		t.Errorf("the open session shows the exposure to %v", groups)
+	}
+	if !strings.Contains(html, "without what only some arms are given") {
+		t.Error("the open session does not say what it leaves out")
+	}
+	if html, _, _ = writtenBy(t, offlinetest.Of(t, blinded(t)), feed(t), report.Closed, time.Time{}); !strings.Contains(html, "for these only: safety-board") {
+		t.Error("the closed session does not say for whom it is")
+	}
+	_, r, _ = written(t, feed(t), report.Open, time.Time{})
+	exposure = r.Tables[slices.IndexFunc(r.Tables, func(t report.Table) bool { return t.ID == "exposure" })]
+	if !slices.ContainsFunc(exposure.Rows, func(r report.Row) bool { return r.Group == "IL-2" }) {
+		t.Error("the open session of an open trial has lost IL-2")
 	}
 }
 

@@ -379,7 +379,7 @@ func (m *maker) stay() []Table {
 
 func (m *maker) response() []Table {
 	p, ok := read[aggregate.ResponseEntry, aggregate.ResponseComparison](m, aggregate.Response)
-	if !ok || !m.closed {
+	if !ok {
 		return nil
 	}
 	t := m.table("response", "Best overall response (RECIST 1.1)", "All patients enrolled in the arm; who could not be evaluated, or was never assessed, stays in the denominator. Exact (Clopper-Pearson) 95 % limits.")
@@ -415,7 +415,7 @@ const (
 
 func (m *maker) survival() []Table {
 	p, ok := read[aggregate.SurvivalEntry, aggregate.SurvivalComparison](m, aggregate.Survival)
-	if !ok || !m.closed {
+	if !ok {
 		return nil
 	}
 	t := m.table("survival", "Survival", fmt.Sprintf("Months from %s (a month has %s days), by the arm as assigned. Kaplan-Meier; limits of Brookmeyer and Crowley, log-log; NA: not reached. Log-rank test, two-sided.",
@@ -482,7 +482,7 @@ func (m *maker) from() string {
 
 func (m *maker) biomarkers() []Table {
 	p, ok := read[aggregate.BiomarkersEntry, aggregate.BiomarkersComparison](m, aggregate.Biomarkers)
-	if !ok || !m.closed {
+	if !ok {
 		return nil
 	}
 	t := m.table("biomarkers", "Immune monitoring", "Patients with a value in the window: median (quartiles). Two-sided p of the rank-sum test, not adjusted for the number of tests.")

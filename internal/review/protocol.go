@@ -123,6 +123,7 @@ func explain(p *protocol.Protocol) *document {
 	normal(d, p)
 	outcomes(d, p)
 	stopping(d, p)
+	blinding(d, p)
 	codes(d, p)
 	ruleTable(d, p)
 	granted(d)

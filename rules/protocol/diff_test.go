@@ -49,6 +49,7 @@ func TestDiff(t *testing.T) {
 		{"a term less", []string{"  - { term: fever, episodeGap: PT24H }\n", ""}, changes{{"toxicity[fever]", protocol.Removed, "{ term: fever, episodeGap: P1D }", ""}}},
 		{"a block less", []string{"afterOffStudy: P30D\n", ""}, changes{{"afterOffStudy", protocol.Removed, "P30D", ""}}},
 		{"an expectation less", []string{", expected: { from: til, toDay: 21 }", ""}, changes{{"toxicity[neutrophil-count-decreased].expected", protocol.Removed, "{ from: til, toDay: 21 }", ""}}},
+		{"who may see the arms", []string{"toxicity:\n", "blinding: { unblinded: [board], cite: x }\ntoxicity:\n"}, changes{{"blinding", protocol.Added, "", "{ unblinded: [board], cite: x }"}}},
 		{"an alias", []string{"aliases: [A, HD]", "aliases: [HD, A1]"}, changes{{"arms[arm-a].aliases", protocol.Removed, "A", ""}, {"arms[arm-a].aliases", protocol.Added, "", "A1"}}},
 		{"an urgency", []string{"afterOffStudy", "urgency: { tox.fever: urgent }\nafterOffStudy"}, changes{{"urgency[tox.fever]", protocol.Added, "", "urgent"}}},
 		{

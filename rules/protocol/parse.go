@@ -181,6 +181,7 @@ func (f *file) check(p *Protocol) {
 		}
 	}
 	f.stopping(p)
+	f.blinding(p)
 	if fn := p.FN; fn != nil {
 		if fn.NeutrophilsBelow.Unit != "10*9/L" {
 			f.at([]string{"febrileNeutropenia", "neutrophilsBelow", "unit"}, "neutrophils are compared in 10*9/L, not %s", fn.NeutrophilsBelow.Unit)

@@ -44,6 +44,7 @@ type Protocol struct {
 	Survival      *Survival         `yaml:"survival"`           // nil: there is no panel survival
 	Biomarkers    *Biomarkers       `yaml:"biomarkers"`         // nil: there is no panel biomarkers
 	Stopping      []Stopping        `yaml:"stopping"`
+	Blinding      *Blinding         `yaml:"blinding"` // nil: everybody who may see the aggregates may see the arms
 	Codes         []Code            `yaml:"codes"`
 	Urgency       map[string]string `yaml:"urgency"` // rule id → urgency, in place of the default
 	// AfterOffStudy is how long results are graded after a patient left the study (0 = not at all).

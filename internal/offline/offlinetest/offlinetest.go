@@ -1,4 +1,4 @@
-// Package offlinetest gives tests an evaluator of the shipped trial.
+// Package offlinetest gives tests an evaluator of the shipped trial, or of another.
 package offlinetest
 
 import (
@@ -17,6 +17,12 @@ func New(t testing.TB) *offline.Evaluator {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return Of(t, p)
+}
+
+// Of returns an evaluator of another trial.
+func Of(t testing.TB, p *protocol.Protocol) *offline.Evaluator {
+	t.Helper()
 	decoder, err := app.NewDecoder([]*protocol.Protocol{p}, nil)
 	if err != nil {
 		t.Fatal(err)
