@@ -18,7 +18,7 @@ type memory struct {
 }
 
 var (
-	serveMemory = memory{floor: 128 << 20, spare: 16 << 20, share: 17, every: 2 * time.Second}
+	serveMemory = memory{floor: 150 << 20, spare: 16 << 20, share: 17, every: 2 * time.Second}
 	// A batch job keeps nearly all that it reads: what lives starts small and grows fast.
 	batchMemory = memory{floor: 104 << 20, share: 50, every: 20 * time.Millisecond}
 )
