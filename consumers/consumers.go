@@ -1,8 +1,8 @@
-// Package consumers is the shell around the pure core: three stages that read from JetStream and write to it.
+// Package consumers is the shell around the pure core: stages that read from JetStream and write to it.
 //
 //   - [Intake] turns FHIR resources into facts, or into dead letters with the reason.
 //   - [Watch] keeps the timelines, evaluates, and commits alerts, standings and its position in the input in one atomic batch.
-//   - [Aggregate] turns standings into panels by arm.
+//   - [Aggregate] turns standings into panels by arm, and [Pool] those into what is shown to who may not see the arms.
 //
 // Each stage has New(config) and Run(ctx). No payload and no patient's name reaches a log line: keys are hashed, reasons are short codes.
 package consumers

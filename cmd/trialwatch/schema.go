@@ -15,7 +15,7 @@ import (
 
 func newSchema() *cobra.Command {
 	return &cobra.Command{
-		Use:   "schema protocol|site|finding|alert|aggregate|explanation|protocol-diff",
+		Use:   "schema protocol|site|finding|alert|aggregate|pooled|explanation|protocol-diff",
 		Short: "Print the JSON Schema of a protocol file or of what is published",
 		Long: `schema prints the JSON Schema (draft 2020-12) of
 
@@ -24,6 +24,7 @@ func newSchema() *cobra.Command {
   finding        a line of evaluate, and the data of an alert
   alert          a message on alerts.> (CloudEvents)
   aggregate      a message on aggregates.>
+  pooled         a message on pooled.>
   explanation    a line of explain
   protocol-diff  a line of protocol diff
 

@@ -32,6 +32,7 @@ type serveConfig struct {
 		DeadLetters int64 `yaml:"deadletters"`
 		Out         int64 `yaml:"out"`
 		Aggregates  int64 `yaml:"aggregates"`
+		Pooled      int64 `yaml:"pooled"`
 	} `yaml:"maxBytes"`
 }
 
@@ -87,7 +88,7 @@ judge the past without saying so, is refused: the log says why, and what ran goe
 			for _, s := range []struct {
 				to *int64
 				is int64
-			}{{&o.Sizes.FHIR, cfg.MaxBytes.FHIR}, {&o.Sizes.Facts, cfg.MaxBytes.Facts}, {&o.Sizes.DeadLetters, cfg.MaxBytes.DeadLetters}, {&o.Sizes.Out, cfg.MaxBytes.Out}, {&o.Sizes.Aggregates, cfg.MaxBytes.Aggregates}} {
+			}{{&o.Sizes.FHIR, cfg.MaxBytes.FHIR}, {&o.Sizes.Facts, cfg.MaxBytes.Facts}, {&o.Sizes.DeadLetters, cfg.MaxBytes.DeadLetters}, {&o.Sizes.Out, cfg.MaxBytes.Out}, {&o.Sizes.Aggregates, cfg.MaxBytes.Aggregates}, {&o.Sizes.Pooled, cfg.MaxBytes.Pooled}} {
 				if s.is > 0 {
 					*s.to = s.is
 				}

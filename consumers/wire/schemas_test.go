@@ -97,13 +97,16 @@ func TestMessagesFitTheirSchemas(t *testing.T) {
 	for _, panel := range r.Panels {
 		check("aggregate.v1.json", panel)
 	}
+	for _, p := range aggregate.Pool(e.Protocols()[0], r.Panels) {
+		check("pooled.v1.json", p)
+	}
 	if err := e.History(e.Latest(), func(ev alert.Event) error {
 		check("alert.v1.json", wire.NewCloudEvent(ev))
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if checked["finding.v1.json"] < 20 || checked["alert.v1.json"] < 100 || checked["aggregate.v1.json"] != len(aggregate.Names) {
+	if checked["finding.v1.json"] < 20 || checked["alert.v1.json"] < 100 || checked["aggregate.v1.json"] != len(aggregate.Names) || checked["pooled.v1.json"] != len(aggregate.Pooled) {
 		t.Errorf("checked only %v", checked)
 	}
 }
@@ -193,6 +196,12 @@ func TestSchemasRefuse(t *testing.T) {
 		"alert.v1.json":         {`{"specversion":"1.0","id":"a@0","source":"/x","type":"trialwatch.alert.gone.v1","subject":"a","time":"now","datacontenttype":"application/json","data":{}}`},
 		"explanation.v1.json":   {`{}`, `{"kind":"explanation"}`},
 		"protocol-diff.v1.json": {`{}`, `{"kind":"rule-change"}`, `{"kind":"rule-change","path":"p","op":"gone","old":"","new":""}`, `{"kind":"another"}`},
+		"pooled.v1.json": {
+			`{"kind":"pooled","study":"s","panel":"toxicity","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":"0000000000000000000000000000000000000000000000000000000000000000"},"all":{"arm":"arm-1","n":1}}`,
+			`{"kind":"pooled","study":"s","panel":"toxicity","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":"0000000000000000000000000000000000000000000000000000000000000000"},"all":{"n":1},"arms":[]}`,
+			`{"kind":"pooled","study":"s","panel":"survival","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":"0000000000000000000000000000000000000000000000000000000000000000"},"all":{"n":1}}`,
+			`{"kind":"pooled","study":"s","panel":"stay","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":"0000000000000000000000000000000000000000000000000000000000000000"}}`,
+		},
 		"aggregate.v1.json": {
 			`{"kind":"aggregate","study":"s","panel":"toxicity","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":""}}`,
 			`{"kind":"aggregate","study":"s","panel":"feed","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":"0000000000000000000000000000000000000000000000000000000000000000"},"subject":"S-001"}`,

@@ -19,6 +19,7 @@ const (
 	StreamDeadLetters = "DEADLETTERS"
 	StreamOut         = "OUT"
 	StreamAggregates  = "AGGREGATES"
+	StreamPooled      = "POOLED"
 )
 
 // Headers.
@@ -82,6 +83,11 @@ func Checkpoints(site string) string { return "checkpoints." + Token(site) }
 // Aggregates is the subject of a panel.
 func Aggregates(study, panel string) string {
 	return "aggregates." + Token(study) + "." + Token(panel)
+}
+
+// Pooled is the subject of a panel for who may not see the arms. It lies in a stream of its own: who reads that has no right on the other.
+func Pooled(study, panel string) string {
+	return "pooled." + Token(study) + "." + Token(panel)
 }
 
 // Site returns the site of a subject of ours: its second token (the third of an alert's), unescaped.

@@ -26,7 +26,7 @@ import (
 
 const shipped = "nats-server.conf"
 
-var roles = []string{"trialwatch", "ehr", "coordinator", "dashboard", "operator"}
+var roles = []string{"trialwatch", "ehr", "coordinator", "dashboard", "masked", "operator"}
 
 func password(role string) string { return "p-" + role }
 
@@ -138,6 +138,7 @@ var may = []struct {
 	{"pub standings.main.x", "trialwatch"},
 	{"pub checkpoints.main", "trialwatch"},
 	{"pub aggregates.til-il2.feed", "trialwatch"},
+	{"pub pooled.til-il2.feed", "trialwatch"},
 	{"pub acks.til-il2.main.x", "trialwatch"},
 	{"pub anything", "trialwatch"},
 
@@ -150,6 +151,10 @@ var may = []struct {
 	{"sub standings.>", "trialwatch operator"},
 	{"sub checkpoints.>", "trialwatch operator"},
 	{"sub aggregates.>", "trialwatch operator coordinator dashboard"},
+	{"sub aggregates.til-il2.toxicity", "trialwatch operator coordinator dashboard"},
+	{"sub pooled.>", "trialwatch operator masked"},
+	{"sub pooled.til-il2.toxicity", "trialwatch operator masked"},
+	{"sub *.til-il2.toxicity", "trialwatch operator"},
 	{"sub >", "trialwatch operator"},
 	{"sub $JS.API.>", "trialwatch operator"},
 	{"sub $JS.EVENT.ADVISORY.>", "trialwatch operator"},
@@ -158,6 +163,7 @@ var may = []struct {
 	{"sub _INBOX.ehr.>", "trialwatch operator ehr"},
 	{"sub _INBOX.coordinator.>", "trialwatch operator coordinator"},
 	{"sub _INBOX.dashboard.>", "trialwatch operator dashboard"},
+	{"sub _INBOX.masked.>", "trialwatch operator masked"},
 
 	{"pub $JS.API.STREAM.CREATE.X", "trialwatch operator"},
 	{"pub $JS.API.STREAM.DELETE.OUT", "trialwatch operator"},
@@ -189,6 +195,23 @@ var may = []struct {
 	{"pub $JS.API.CONSUMER.MSG.NEXT.OUT.x", "trialwatch operator coordinator"},
 	{"pub $JS.API.CONSUMER.CREATE.AGGREGATES.x.aggregates.>", "trialwatch operator coordinator dashboard"},
 	{"pub $JS.API.CONSUMER.MSG.NEXT.AGGREGATES.x", "trialwatch operator coordinator dashboard"},
+	{"pub $JS.API.CONSUMER.CREATE.AGGREGATES.x", "trialwatch operator coordinator dashboard"},
+	{"pub $JS.API.CONSUMER.CREATE.AGGREGATES", "trialwatch operator"},
+	{"pub $JS.API.CONSUMER.DURABLE.CREATE.AGGREGATES.x", "trialwatch operator"},
+	{"pub $JS.API.CONSUMER.INFO.AGGREGATES.x", "trialwatch operator coordinator dashboard"},
+	{"pub $JS.API.CONSUMER.NAMES.AGGREGATES", "trialwatch operator"},
+	{"pub $JS.API.STREAM.INFO.AGGREGATES", "trialwatch operator"},
+	{"pub $JS.API.STREAM.MSG.GET.AGGREGATES", "trialwatch operator"},
+	{"pub $JS.API.DIRECT.GET.AGGREGATES", "trialwatch operator"},
+	{"pub $JS.API.DIRECT.GET.AGGREGATES.aggregates.til-il2.toxicity", "trialwatch operator"},
+	{"pub $JS.API.STREAM.SNAPSHOT.AGGREGATES", "trialwatch operator"},
+	{"pub $JS.API.CONSUMER.CREATE.POOLED.x.pooled.>", "trialwatch operator masked"},
+	{"pub $JS.API.CONSUMER.CREATE.POOLED.x", "trialwatch operator masked"},
+	{"pub $JS.API.CONSUMER.MSG.NEXT.POOLED.x", "trialwatch operator masked"},
+	{"pub $JS.API.STREAM.INFO.POOLED", "trialwatch operator"},
+	{"pub $JS.API.STREAM.UPDATE.POOLED", "trialwatch operator"},
+	{"pub $JS.API.STREAM.MSG.GET.POOLED", "trialwatch operator"},
+	{"pub $JS.API.DIRECT.GET.POOLED", "trialwatch operator"},
 }
 
 // asDeclared tries the whole table and says where the server does otherwise.
@@ -273,7 +296,7 @@ func TestRolesWork(t *testing.T) {
 	}
 	if err := errors.Join(
 		put("ehr", "fhir.main.Observation", "fhir.main.Condition"), put("operator", "fhir.main.Observation"), put("trialwatch", "facts.main.x"),
-		put("trialwatch", "deadletters.main.x"), put("trialwatch", "alerts.til-il2.main.x", "standings.main.x", "checkpoints.main"), put("trialwatch", "aggregates.til-il2.feed"),
+		put("trialwatch", "deadletters.main.x"), put("trialwatch", "alerts.til-il2.main.x", "standings.main.x", "checkpoints.main"), put("trialwatch", "aggregates.til-il2.feed"), put("trialwatch", "pooled.til-il2.feed"),
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -286,6 +309,7 @@ func TestRolesWork(t *testing.T) {
 		{wire.StreamOut, "standings.>", "trialwatch operator"},
 		{wire.StreamOut, ">", "trialwatch operator"},
 		{wire.StreamAggregates, "aggregates.>", "trialwatch operator coordinator dashboard"},
+		{wire.StreamPooled, "pooled.>", "trialwatch operator masked"},
 	} {
 		for _, role := range roles {
 			// The client waits for an answer that a refused request never gets.
@@ -299,13 +323,18 @@ func TestRolesWork(t *testing.T) {
 		}
 	}
 
-	// The filter that the permission sees is the one that counts.
-	body := `{"stream_name":"OUT","config":{"name":"x","ack_policy":"none","filter_subject":"standings.>"}}`
-	reply, err := as["coordinator"].Conn().Request("$JS.API.CONSUMER.CREATE.OUT.x.alerts.>", []byte(body), 2*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(reply.Data), `"error"`) {
-		t.Errorf("a coordinator may ask for alerts and filter standings: %s", reply.Data)
+	// The stream and the filter that the permission sees are those that count.
+	for _, row := range []struct{ role, subject, body string }{
+		{"coordinator", "$JS.API.CONSUMER.CREATE.OUT.x.alerts.>", `{"stream_name":"OUT","config":{"name":"x","ack_policy":"none","filter_subject":"standings.>"}}`},
+		{"masked", "$JS.API.CONSUMER.CREATE.POOLED.x.pooled.>", `{"stream_name":"AGGREGATES","config":{"name":"x","ack_policy":"none","filter_subject":"aggregates.>"}}`},
+		{"masked", "$JS.API.CONSUMER.CREATE.POOLED.x", `{"stream_name":"AGGREGATES","config":{"name":"x","ack_policy":"none"}}`},
+	} {
+		reply, err := as[row.role].Conn().Request(row.subject, []byte(row.body), 2*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(reply.Data), `"error"`) {
+			t.Errorf("%s asks on %s with %s: %s", row.role, row.subject, row.body, reply.Data)
+		}
 	}
 }

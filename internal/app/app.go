@@ -44,6 +44,7 @@ type App struct {
 	intake    *consumers.Intake
 	watch     *consumers.Watch
 	aggregate *consumers.Aggregate
+	pool      *consumers.Pool
 	hub       *web.Hub
 	metrics   *consumers.Metrics
 
@@ -175,6 +176,8 @@ func (a *App) Start(ctx context.Context) error {
 			JetStream: a.js, Protocols: o.Protocols, Clock: o.Clock, Logger: log.With().Str("stage", StageAggregate).Logger(), Metrics: a.metrics,
 		})
 		a.work(run, a.aggregate.Run)
+		a.pool = consumers.NewPool(consumers.PoolConfig{JetStream: a.js, Protocols: o.Protocols, Logger: log.With().Str("stage", "pool").Logger()})
+		a.work(run, a.pool.Run)
 	}
 	if slices.Contains(o.Stages, StageWeb) {
 		if err := a.startWeb(run, registry); err != nil {

@@ -139,7 +139,7 @@ func (e *external) broker(t *testing.T) *natstest.Process {
 	t.Helper()
 	return natstest.StartConfig(t, e.server, filepath.Join("..", "..", "deployments", "nats", "nats-server.conf"),
 		"NATS_STORE="+t.TempDir(), "TRIALWATCH_PASSWORD=p-trialwatch", "EHR_PASSWORD=p-ehr", "COORDINATOR_PASSWORD=p-coordinator",
-		"DASHBOARD_PASSWORD=p-dashboard", "OPERATOR_PASSWORD=p-operator", "SYS_PASSWORD=p-sys")
+		"DASHBOARD_PASSWORD=p-dashboard", "MASKED_PASSWORD=p-masked", "OPERATOR_PASSWORD=p-operator", "SYS_PASSWORD=p-sys")
 }
 
 // run runs a command of trialwatch as a role and returns what it prints.

@@ -154,6 +154,7 @@ func (a *App) reload(ctx context.Context) error {
 	}
 	if a.aggregate != nil {
 		a.aggregate.Use(ps)
+		a.pool.Use(ps)
 	}
 	o.Protocols, o.Sites = ps, sites
 	a.notice.Store(nil)

@@ -8,6 +8,7 @@ import (
 
 var blindingFields = []field{
 	{"unblinded", "May see the arms", "trialwatch asks nobody who he is: who gives out passwords and reports must keep to this"},
+	{"publishEvery", "Pooled panels are published every", "on the clocks of the trial, whatever happens in between"},
 	{"cite", "Source", ""},
 }
 

@@ -3,13 +3,34 @@ package protocol
 import (
 	"slices"
 	"strconv"
+	"time"
 )
 
 // Blinding says that not everybody may see the arms.
 type Blinding struct {
 	// Unblinded are the roles that may, such as the safety board. Everywhere else the arms are pooled.
 	Unblinded []string `yaml:"unblinded"`
-	Cite      string   `yaml:"cite"`
+	// PublishEvery is how often the pooled panels are published: whole days, or hours of which a day has a whole number, on the clocks of the trial's zone. 0: as
+	// they change.
+	PublishEvery Duration `yaml:"publishEvery"`
+	Cite         string   `yaml:"cite"`
+}
+
+// Period numbers the spans of PublishEvery: it is the same for all instants of one span, and later for later ones. Where the clock is put back an hour comes twice
+// and is one span. Of no PublishEvery every second is a span.
+func (b *Blinding) Period(at time.Time, zone *time.Location) int64 {
+	every := b.PublishEvery.D()
+	if every == 0 {
+		return at.Unix()
+	}
+	const day = 24 * time.Hour
+	at = at.In(zone)
+	y, m, d := at.Date()
+	days := time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / int64(day/time.Second)
+	if every >= day {
+		return days / int64(every/day)
+	}
+	return days*int64(day/every) + int64(time.Duration(at.Hour())*time.Hour/every)
 }
 
 // blinding judges who may see the arms.
@@ -21,6 +42,10 @@ func (f *file) blinding(p *Protocol) {
 		if slices.Contains(p.Blinding.Unblinded[:i], role) {
 			f.at([]string{"blinding", "unblinded", strconv.Itoa(i)}, "role %s stands here twice", role)
 		}
+	}
+	const day = 24 * time.Hour
+	if every := p.Blinding.PublishEvery.D(); every%day != 0 && (every%time.Hour != 0 || day%every != 0) {
+		f.at([]string{"blinding", "publishEvery"}, "pooled panels are published every so many days, or every 1, 2, 3, 4, 6, 8 or 12 hours, not every %s", p.Blinding.PublishEvery)
 	}
 }
 
