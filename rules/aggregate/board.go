@@ -58,7 +58,7 @@ func touches(panel string, old, now *rules.Summary) bool {
 	case Response:
 		return old.Best != now.Best || old.Assessed != now.Assessed || old.Unconfirmed != now.Unconfirmed
 	case Survival:
-		return !equal(old.PFS, now.PFS) || !equal(old.OS, now.OS)
+		return !equal(old.PFS, now.PFS) || !equal(old.OS, now.OS) || !equal(old.DOR, now.DOR)
 	case Biomarkers:
 		return !slices.Equal(old.Markers, now.Markers)
 	}

@@ -1,9 +1,13 @@
 package aggregate_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -12,46 +16,62 @@ import (
 	"github.com/trialwatch/trialwatch/rules/aggregate"
 )
 
-// Patients come, change, are corrected and go, in any order: the board always shows what the panels made from scratch show, and a correction that takes back a
-// change takes it back there too.
-func TestBoardIsWhatPanelsFromScratchAre(t *testing.T) {
+func text(t require, panels []aggregate.Panel) []byte {
+	data, err := json.MarshalIndent(panels, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+type require interface{ Fatal(...any) }
+
+// pool is contributions of every kind: no part of them is the same in all.
+func pool(t testing.TB) []rules.Summary {
 	p := til(t)
-	pool := append(cohort(), crowd(p, 12)...)
-	pool[len(pool)-1].Arm, pool[len(pool)-2].ActualAs = "unassigned", "arm-2"
-	text := func(t *rapid.T, panels []aggregate.Panel) string {
-		data, err := json.MarshalIndent(panels, "", " ")
-		if err != nil {
-			t.Fatal(err)
+	ps := append(cohort(), crowd(p, 12)...)
+	n := len(ps)
+	ps[n-1].Arm, ps[n-2].ActualAs, ps[n-3].ActualAs = "unassigned", "arm-2", "arm-1"
+	for i := range ps {
+		if i%3 == 0 {
+			ps[i].DOR = &rules.Followed{Days: 20 * i, Event: i%2 == 0}
 		}
-		return string(data)
+		for j := range i % 3 {
+			c := rules.Counted{Boundary: p.Stopping[0].ID, From: asOf.Add(time.Duration(i) * time.Hour)}
+			if j == 0 {
+				c.Toxic, c.Known = c.From.Add(time.Hour), c.From.Add(2*time.Hour)
+			}
+			ps[i].Stopping = append(ps[i].Stopping, c)
+		}
+	}
+	return ps
+}
+
+// Kinds of change beside that of one part of a contribution.
+const leaves, becomes = -1, -2
+
+// Patients come, change, move to another arm, are corrected and go, in any order: the board always shows, to the byte, what the panels made from scratch show, and a
+// correction that takes back a change takes it back there too.
+func TestBoardIsWhatPanelsFromScratchAre(t *testing.T) {
+	p, all := til(t), pool(t)
+	names := []string{"a", "b", "c", "d", "e", "f"}
+	kinds := []int{leaves, becomes, becomes, becomes}
+	for part := range reflect.TypeFor[rules.Summary]().NumField() {
+		kinds = append(kinds, part)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		board, now := aggregate.NewBoard(p), map[string]rules.Summary{}
-		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			name := fmt.Sprint("patient-", rapid.IntRange(0, 5).Draw(t, "patient"))
-			s := now[name] // one part of what somebody else contributes, or all of it
-			from := pool[rapid.IntRange(0, len(pool)-1).Draw(t, "from")]
-			switch rapid.IntRange(0, 10).Draw(t, "part") {
-			case 0:
-				s.Toxicity = from.Toxicity
-			case 1:
-				s.Events = from.Events
-			case 2:
-				s.Exposure = from.Exposure
-			case 3:
-				s.Stay = from.Stay
-			case 4:
-				s.Best, s.Assessed, s.Unconfirmed = from.Best, from.Assessed, from.Unconfirmed
-			case 5:
-				s.PFS, s.OS = from.PFS, from.OS
-			case 6:
-				s.Markers = from.Markers
-			case 7:
-				s.Treated, s.OffStudy, s.Evaluable, s.Started = from.Treated, from.OffStudy, from.Evaluable, from.Started
-			case 8:
+		for range rapid.IntRange(10, 40).Draw(t, "steps") {
+			name := rapid.SampledFrom(names).Draw(t, "patient")
+			s := now[name]
+			from := rapid.SampledFrom(all).Draw(t, "from")
+			switch part := rapid.SampledFrom(kinds).Draw(t, "kind"); part {
+			case leaves:
 				s = rules.Summary{}
-			default:
+			case becomes:
 				s = from
+			default: // one part of what somebody else contributes
+				reflect.ValueOf(&s).Elem().Field(part).Set(reflect.ValueOf(from).Field(part))
 			}
 			board.Set(name, s)
 			now[name] = s
@@ -59,12 +79,41 @@ func TestBoardIsWhatPanelsFromScratchAre(t *testing.T) {
 				board.Panels(nil, asOf)
 			}
 		}
-		var all []rules.Summary
+		var patients []rules.Summary
 		for _, s := range now {
-			all = append(all, s)
+			patients = append(patients, s)
 		}
-		if diff := cmp.Diff(text(t, aggregate.Panels(p, all, nil, asOf)), text(t, board.Panels(nil, asOf))); diff != "" {
+		if diff := cmp.Diff(string(text(t, aggregate.Panels(p, patients, nil, asOf))), string(text(t, board.Panels(nil, asOf)))); diff != "" {
 			t.Fatalf("(-from scratch +board):\n%s", diff)
 		}
 	})
+}
+
+// Each part of a contribution shows in some panel, and on a board that had the rest of it before.
+func TestEveryPartOfAContributionShows(t *testing.T) {
+	p, all := til(t), pool(t)
+	want := text(t, aggregate.Panels(p, all, nil, asOf))
+	for part := range reflect.TypeFor[rules.Summary]().NumField() {
+		name, shown := reflect.TypeFor[rules.Summary]().Field(part).Name, 0
+		for i, from := range all[5:15] {
+			changed, of := slices.Clone(all), i+7
+			board := aggregate.NewBoard(p)
+			for j, s := range all {
+				board.Set(fmt.Sprint(j), s)
+			}
+			board.Panels(nil, asOf)
+			reflect.ValueOf(&changed[of]).Elem().Field(part).Set(reflect.ValueOf(from).Field(part))
+			board.Set(fmt.Sprint(of), changed[of])
+			got := text(t, board.Panels(nil, asOf))
+			if !bytes.Equal(got, text(t, aggregate.Panels(p, changed, nil, asOf))) {
+				t.Errorf("%s of patient %d changes, and the board is not what panels from scratch are", name, of)
+			}
+			if !bytes.Equal(got, want) {
+				shown++
+			}
+		}
+		if shown == 0 {
+			t.Errorf("no panel shows %s", name)
+		}
+	}
 }
