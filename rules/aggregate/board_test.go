@@ -33,6 +33,7 @@ func pool(t testing.TB) []rules.Summary {
 	n := len(ps)
 	ps[n-1].Arm, ps[n-2].ActualAs, ps[n-3].ActualAs = "unassigned", "arm-2", "arm-1"
 	for i := range ps {
+		ps[i].Unconfirmed = i%4 == 1
 		if i%3 == 0 {
 			ps[i].DOR = &rules.Followed{Days: 20 * i, Event: i%2 == 0}
 		}

@@ -1,9 +1,7 @@
 package stat
 
 import (
-	"cmp"
 	"math"
-	"slices"
 
 	"gonum.org/v1/gonum/mathext"
 )
@@ -21,34 +19,43 @@ type LogRankTest struct {
 // survdiff(rho = 0). A group in which no event could be expected (nobody in it, or none at risk at any event) is left out. It is false where no
 // two groups are left or nothing could have varied.
 func LogRank(groups ...[]Observation) (LogRankTest, bool) {
-	type member struct {
-		Observation
-		group int
+	times := make([]*Times, len(groups))
+	for g := range groups {
+		times[g] = timesOf(groups[g])
 	}
-	var all []member
-	atRisk := make([]float64, len(groups))
-	for g, observations := range groups {
-		atRisk[g] = float64(len(observations))
-		for _, o := range observations {
-			finite(o.Time)
-			all = append(all, member{o, g})
-		}
+	return LogRankOf(times...)
+}
+
+// LogRankOf is [LogRank] of collected observations.
+func LogRankOf(groups ...*Times) (LogRankTest, bool) {
+	atRisk, total := make([]float64, len(groups)), 0
+	for g := range groups {
+		atRisk[g] = float64(groups[g].n)
+		total += groups[g].n
 	}
-	slices.SortFunc(all, func(a, b member) int { return cmp.Compare(a.Time, b.Time) })
 	t := LogRankTest{Observed: make([]int, len(groups)), Expected: make([]float64, len(groups))}
 	variance := make([][]float64, len(groups))
 	for g := range variance {
 		variance[g] = make([]float64, len(groups))
 	}
 	left := make([]float64, len(groups)) // the risk set at one time
-	for i := 0; i < len(all); {
-		n, events, now := float64(len(all)-i), 0, all[i].Time
-		clear(left)
-		for ; i < len(all) && all[i].Time == now; i++ {
-			left[all[i].group]++
-			if all[i].Event {
-				events++
-				t.Observed[all[i].group]++
+	at := make([]int, len(groups))
+	for total > 0 {
+		n, events, now := float64(total), 0, math.Inf(1)
+		for g := range groups {
+			if at[g] < len(groups[g].moments) {
+				now = min(now, groups[g].moments[at[g]].time)
+			}
+		}
+		for g := range groups {
+			left[g] = 0
+			if at[g] < len(groups[g].moments) && groups[g].moments[at[g]].time == now {
+				m := &groups[g].moments[at[g]]
+				left[g] = float64(m.events + m.censored)
+				events += m.events
+				t.Observed[g] += m.events
+				total -= m.events + m.censored
+				at[g]++
 			}
 		}
 		if d := float64(events); d > 0 {

@@ -20,76 +20,84 @@ type RankSumTest struct {
 // (Streitberg and Röhmel's shift algorithm, Stat Software Newsletter 1986;12:10). Without ties that is R's wilcox.test(exact = TRUE); with ties R falls
 // back on the normal approximation, and coin's wilcox_test(distribution = "exact") is the same as here. Larger groups get the normal approximation with
 // corrections for ties and continuity, as wilcox.test(exact = FALSE). Where all values are equal P is 1. It is false where a group is empty.
-func RankSum(a, b []float64) (RankSumTest, bool) {
-	finite(a...)
-	finite(b...)
+func RankSum(a, b []float64) (RankSumTest, bool) { return NewPair(valuesOf(a), valuesOf(b)).RankSum() }
+
+// rankSum tests two groups in order, of which wins is twice the pairs in which the first has the greater, those that are equal once, and tied the sum of t³ - t over the ties.
+func rankSum(a, b []float64, wins, tied int) (RankSumTest, bool) {
 	if len(a) == 0 || len(b) == 0 {
 		return RankSumTest{}, false
 	}
-	// Twice the midranks are whole numbers.
-	all := slices.Sorted(slices.Values(slices.Concat(a, b)))
-	n := len(all)
-	ranks, ties := make([]int, 0, n), 0.0
-	rankOf := make(map[float64]int)
-	for i := 0; i < n; {
-		j := i
-		for ; j < n && all[j] == all[i]; j++ {
-			ranks = append(ranks, 0)
-		}
-		for k := i; k < j; k++ {
-			ranks[k] = i + j + 1
-		}
-		rankOf[all[i]] = i + j + 1
-		t := float64(j - i)
-		ties += t*t*t - t
-		i = j
-	}
-	sum := 0
-	for _, v := range a {
-		sum += rankOf[v]
-	}
-	na, nb, nn := float64(len(a)), float64(len(b)), float64(n)
-	off := sum - len(a)*(n+1) // from its mean, twice
-	t := RankSumTest{W: (float64(sum) - na*(na+1)) / 2, P: 1, Exact: len(a) < exactBelow && len(b) < exactBelow}
-	switch sd := math.Sqrt(na * nb / 12 * (nn + 1 - ties/(nn*(nn-1)))); {
-	case all[0] == all[n-1]:
+	na, nb, n := float64(len(a)), float64(len(b)), float64(len(a)+len(b))
+	off := wins - len(a)*len(b) // of the rank sum from its mean, twice
+	t := RankSumTest{W: float64(wins) / 2, P: 1, Exact: len(a) < exactBelow && len(b) < exactBelow}
+	switch {
+	case tied == ties(len(a)+len(b)): // all are equal
 	case t.Exact:
-		t.P = permuted(ranks, min(len(a), len(b)), max(off, -off))
+		t.P = permuted(ranks(a, b), min(len(a), len(b)), max(off, -off))
 	default:
-		z := max(0, (math.Abs(float64(off))-1)/2) / sd
-		t.P = math.Erfc(z / math.Sqrt2)
+		sd := math.Sqrt(na * nb / 12 * (n + 1 - float64(tied)/(n*(n-1))))
+		t.P = math.Erfc(max(0, (math.Abs(float64(off))-1)/2) / sd / math.Sqrt2)
 	}
 	return t, true
 }
 
-// permuted is the share of all choices of k ranks whose sum is at least off away from its mean.
+// ranks are the midranks of all values, twice, so that they are whole numbers; in order.
+func ranks(a, b []float64) []int {
+	all := slices.Sorted(slices.Values(slices.Concat(a, b)))
+	ranks := make([]int, 0, len(all))
+	for i := 0; i < len(all); {
+		j := i
+		for ; j < len(all) && all[j] == all[i]; j++ {
+		}
+		for range j - i {
+			ranks = append(ranks, i+j+1)
+		}
+		i = j
+	}
+	return ranks
+}
+
+// permuted is the share of all choices of k ranks, which are in order, whose sum is at least off away from its mean.
+//
+// Sums are counted from the least that so many ranks can have, in steps of what all ranks differ by; and a choice that has too few ranks left to become one of k is not followed.
 func permuted(ranks []int, k, off int) float64 {
-	total := 0
-	for _, r := range ranks[len(ranks)-k:] {
-		total += r // the largest sum: ranks are in order
+	n, step, first := len(ranks), 0, ranks[0]
+	for _, r := range ranks {
+		step = gcd(r-first, step)
 	}
 	ways := make([][]float64, k+1) // by how many were chosen, and their sum
-	for i := range ways {
-		ways[i] = make([]float64, total+1)
-	}
-	ways[0][0] = 1
-	top := make([]int, k+1) // the largest sum so far
-	for i, r := range ranks {
-		for j := min(i+1, k); j > 0; j-- {
-			from, to := ways[j-1], ways[j]
-			for s := 0; s <= top[j-1] && s+r <= total; s++ {
-				to[s+r] += from[s]
-			}
-			top[j] = min(total, top[j-1]+r)
+	least, most := 0, 0
+	for j := range ways {
+		if ways[j] = make([]float64, (most-least)/step+1); j < k {
+			least, most = least+ranks[j], most+ranks[n-1-j]
 		}
 	}
-	mean := k * (len(ranks) + 1)
-	extreme, all := 0.0, 0.0
+	ways[0][0] = 1
+	width := make([]int, k+1) // of the sums so far
+	for i, r := range ranks {
+		for j := min(i+1, k); j > max(0, k-n+i); j-- {
+			shift := (r - ranks[j-1]) / step
+			from := ways[j-1][:width[j-1]+1]
+			to := ways[j][shift : shift+len(from)]
+			for s, w := range from {
+				to[s] += w
+			}
+			width[j] = max(width[j], shift+width[j-1])
+		}
+	}
+	mean, extreme, all := k*(n+1), 0.0, 0.0
 	for s, w := range ways[k] {
 		all += w
-		if s-mean >= off || mean-s >= off {
+		if sum := least + s*step; sum-mean >= off || mean-sum >= off {
 			extreme += w
 		}
 	}
 	return extreme / all
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }

@@ -10,8 +10,6 @@ package stat
 
 import (
 	"math"
-	"slices"
-	"sort"
 
 	"gonum.org/v1/gonum/mathext"
 )
@@ -54,37 +52,8 @@ func ClopperPearson(n, of int) (low, high float64) {
 
 // Quantile returns the p-quantile of values: R's type 7, a line between the order statistics around (n-1)p (Hyndman and Fan, Am Stat 1996;50:361).
 // The median of an even number is thus the mean of the middle two. Of no values there is none.
-func Quantile(values []float64, p float64) (float64, bool) {
-	finite(values...)
-	if !(p >= 0 && p <= 1) {
-		panic("stat: a quantile below 0 or above 1")
-	}
-	if len(values) == 0 {
-		return 0, false
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	at := float64(len(sorted)-1) * p
-	i := int(at)
-	if i == len(sorted)-1 {
-		return sorted[i], true
-	}
-	part := at - float64(i)
-	return (1-part)*sorted[i] + part*sorted[i+1], true
-}
+func Quantile(values []float64, p float64) (float64, bool) { return valuesOf(values).Quantile(p) }
 
 // Median is the median with its distribution-free limits: the widest symmetric pair of order statistics with at most 2.5 % of the binomial
 // distribution outside on either side (Conover, Practical Nonparametric Statistics, 3rd ed., section 3.2). Fewer than six values give no limits.
-func Median(values []float64) Estimate {
-	median, ok := Quantile(values, 0.5)
-	if !ok {
-		return Estimate{}
-	}
-	e := Estimate{Value: &median}
-	sorted, n := slices.Sorted(slices.Values(values)), len(values)
-	// The least r with P(X <= r) above 2.5 % for X heads in n throws.
-	r := sort.Search(n/2, func(r int) bool { return mathext.RegIncBeta(float64(n-r), float64(r+1), 0.5) > tail })
-	if r > 0 {
-		e.Low, e.High = &sorted[r-1], &sorted[n-r]
-	}
-	return e
-}
+func Median(values []float64) Estimate { return valuesOf(values).Median() }

@@ -2,7 +2,6 @@ package stat
 
 import (
 	"cmp"
-	"math"
 	"slices"
 )
 
@@ -34,44 +33,7 @@ type Curve struct {
 
 // KaplanMeier returns the product-limit estimate (Kaplan and Meier, J Am Stat Assoc 1958;53:457) with Greenwood's variance and limits from the
 // log(-log) transformation, which never leave 0 to 1 (Kalbfleisch and Prentice, 2nd ed., section 1.4): R's survfit(conf.type = "log-log").
-func KaplanMeier(observations []Observation) Curve {
-	c := Curve{N: len(observations)}
-	sorted := byTime(observations)
-	survival, greenwood := 1.0, 0.0
-	for i := 0; i < len(sorted); {
-		s := Step{Time: sorted[i].Time, AtRisk: len(sorted) - i}
-		for ; i < len(sorted) && sorted[i].Time == s.Time; i++ {
-			if sorted[i].Event {
-				s.Events++
-			} else {
-				s.Censored++
-			}
-		}
-		n, d := float64(s.AtRisk), float64(s.Events)
-		survival *= (n - d) / n
-		s.Survival = survival
-		if survival > 0 {
-			greenwood += d / (n * (n - d))
-			s.SE = new(survival * math.Sqrt(greenwood))
-			if survival < 1 {
-				half := normal * math.Sqrt(greenwood) / math.Log(survival) // negative
-				s.Low, s.High = new(math.Pow(survival, math.Exp(-half))), new(math.Pow(survival, math.Exp(half)))
-			}
-		}
-		c.Events += s.Events
-		c.Steps = append(c.Steps, s)
-	}
-	return c
-}
-
-func byTime(observations []Observation) []Observation {
-	sorted := slices.Clone(observations)
-	for _, o := range sorted {
-		finite(o.Time)
-	}
-	slices.SortFunc(sorted, func(a, b Observation) int { return cmp.Compare(a.Time, b.Time) })
-	return sorted
-}
+func KaplanMeier(observations []Observation) Curve { return timesOf(observations).KaplanMeier() }
 
 // Median returns the median time to the event with limits after Brookmeyer and Crowley (Biometrics 1982;38:29): the times at which the curve and
 // its limits fall to one half. Where one of them lies on one half from one fall to the next, it is the middle between the two; where it lies on it to
@@ -138,10 +100,4 @@ func (c Curve) AtRisk(t float64) int {
 
 // FollowUp returns the median time of follow-up with its limits: the curve with events and censoring exchanged, so that whoever had the event counts
 // as somebody who would have been followed longer (Schemper and Smith, Control Clin Trials 1996;17:343).
-func FollowUp(observations []Observation) Estimate {
-	reverse := slices.Clone(observations)
-	for i := range reverse {
-		reverse[i].Event = !reverse[i].Event
-	}
-	return KaplanMeier(reverse).Median()
-}
+func FollowUp(observations []Observation) Estimate { return timesOf(observations).FollowUp() }
