@@ -1,6 +1,7 @@
 // Package aggregate turns the standings of all patients into what a dashboard shows: counts by arm, and nothing about one patient.
 //
-// A panel is a pure function of the patients' contributions: their order does not matter. No subject id is read here, so none can leak.
+// A panel is a pure function of the patients' contributions: their order does not matter, nor what they were before. It is made of counts, of which a contribution is
+// taken out and put in again when it changes, so a patient costs what changes and not what all the others have. No subject id is read here, so none can leak.
 package aggregate
 
 import (
@@ -73,108 +74,13 @@ type SiteRow struct {
 	DeadLetters uint64    `json:"deadLetters"`
 }
 
-// group is the patients of one arm, or of all.
-type group struct {
-	arm string // "" of all
-	ps  []*rules.Summary
-}
-
-// cohort is a trial's patients with a known arm, grouped once for all panels.
-type cohort struct {
-	p          *protocol.Protocol
-	assigned   []group // an arm each, in the order of the protocol
-	treated    []group // by the arm as treated, nil where nobody was treated otherwise
-	all        group
-	others     map[string]int // by arm: treated so though assigned to another
-	unassigned int
-	tests      rankSums
-}
-
-func newCohort(p *protocol.Protocol, patients []*rules.Summary) *cohort {
-	c := &cohort{p: p, others: map[string]int{}, tests: rankSums{}}
-	treated := make([]group, len(p.Arms))
-	for i, a := range p.Arms {
-		c.assigned, treated[i].arm = append(c.assigned, group{arm: a.ID}), a.ID
-	}
-	index := func(arm string) int {
-		return slices.IndexFunc(p.Arms, func(a protocol.Arm) bool { return a.ID == arm })
-	}
-	for _, s := range patients {
-		if !s.Enrolled {
-			continue
-		}
-		at := index(s.Arm)
-		if s.ActualAs != "" {
-			c.others[s.ActualAs]++
-		}
-		if s.Arm == protocol.Unassigned {
-			c.unassigned++
-		}
-		if at < 0 {
-			continue
-		}
-		c.assigned[at].ps = append(c.assigned[at].ps, s)
-		c.all.ps = append(c.all.ps, s)
-		if as := index(s.ActualAs); as >= 0 {
-			at = as
-		}
-		treated[at].ps = append(treated[at].ps, s)
-	}
-	for i := range treated {
-		if c.others[treated[i].arm] > 0 {
-			c.treated = treated
-		}
-	}
-	return c
-}
-
-// panel makes one panel from what makes an entry of a group.
-func (c *cohort) panel(name string, entry func(group) any) Panel {
-	out := Panel{Name: name, All: entry(c.all)}
-	for _, g := range c.assigned {
-		out.Arms = append(out.Arms, entry(g))
-	}
-	for _, g := range c.treated {
-		out.AsTreated = append(out.AsTreated, entry(g))
-	}
-	return out
-}
-
-// maker makes one panel.
-type maker struct {
-	name string
-	make func(*cohort) Panel
-}
-
-// makers are the panels of a protocol in the order of [Names], but for the feed's.
-func makers(p *protocol.Protocol) []maker {
-	list := []maker{
-		{Enrolment, (*cohort).enrolment}, {Toxicity, (*cohort).toxicity}, {Deviations, (*cohort).deviations}, {Exposure, (*cohort).exposure}, {Stay, (*cohort).stay},
-	}
-	if p.Response != nil {
-		list = append(list, maker{Response, (*cohort).response})
-	}
-	if p.Survival != nil {
-		list = append(list, maker{Survival, (*cohort).survival})
-	}
-	if p.Biomarkers != nil {
-		list = append(list, maker{Biomarkers, (*cohort).biomarkers})
-	}
-	return list
-}
-
 // Panels makes every panel of a study. asOf is shown in the study's zone.
 func Panels(p *protocol.Protocol, patients []rules.Summary, feed []SiteRow, asOf time.Time) []Panel {
-	list := make([]*rules.Summary, len(patients))
+	b := NewBoard(p)
 	for i := range patients {
-		list[i] = &patients[i]
+		b.change(nobody, &patients[i])
 	}
-	c := newCohort(p, list)
-	var out []Panel
-	for _, m := range makers(p) {
-		out = append(out, m.make(c))
-	}
-	return finish(p, append(out, feedPanel(feed)), asOf)
+	return b.Panels(feed, asOf)
 }
 
 func feedPanel(feed []SiteRow) Panel {
@@ -191,42 +97,50 @@ func finish(p *protocol.Protocol, panels []Panel, asOf time.Time) []Panel {
 	return panels
 }
 
-func (c *cohort) enrolment() Panel {
-	out := c.panel(Enrolment, func(g group) any {
-		e := EnrolmentEntry{Arm: g.arm, Enrolled: len(g.ps), AsTreated: c.others[g.arm]}
-		if g.arm == "" {
-			e.Unassigned = c.unassigned
+// enrolment counts patients by how far they have come.
+type enrolment struct {
+	b                                               *Board
+	treated, onStudy, offStudy, evaluable, assessed int
+	started                                         map[string]int
+}
+
+func (c *enrolment) change(out, in *rules.Summary) {
+	c.count(out, -1)
+	c.count(in, 1)
+}
+
+func (c *enrolment) count(s *rules.Summary, by int) {
+	if !s.Enrolled {
+		return
+	}
+	add := func(n *int, is bool) {
+		if is {
+			*n += by
 		}
-		started := map[string]int{}
-		assessed := 0
-		for _, s := range g.ps {
-			if s.Treated {
-				e.Treated++
-			}
-			if s.OffStudy {
-				e.OffStudy++
-			} else {
-				e.OnStudy++
-			}
-			if s.Evaluable {
-				e.Evaluable++
-			}
-			if s.Assessed {
-				assessed++
-			}
-			for _, step := range s.Started {
-				started[step]++
-			}
-		}
-		e.Flow = append(e.Flow, StepEntry{"enrolled", e.Enrolled})
-		for _, step := range c.p.Treatments {
-			e.Flow = append(e.Flow, StepEntry{step, started[step]})
-		}
-		if c.p.Response != nil {
-			e.Flow = append(e.Flow, StepEntry{"assessed", assessed})
-		}
-		return e
-	})
-	out.AsTreated = nil // it is counted beside each arm
-	return out
+	}
+	add(&c.treated, s.Treated)
+	add(&c.offStudy, s.OffStudy)
+	add(&c.onStudy, !s.OffStudy)
+	add(&c.evaluable, s.Evaluable)
+	add(&c.assessed, s.Assessed)
+	for _, step := range s.Started {
+		c.started[step] += by
+	}
+}
+
+func (c *enrolment) entry(g *group) any {
+	e := EnrolmentEntry{
+		Arm: g.arm, Enrolled: g.n, Treated: c.treated, OnStudy: c.onStudy, OffStudy: c.offStudy, Evaluable: c.evaluable, AsTreated: c.b.others[g.arm],
+		Flow: []StepEntry{{"enrolled", g.n}},
+	}
+	if g.arm == "" {
+		e.Unassigned = c.b.unassigned
+	}
+	for _, step := range c.b.p.Treatments {
+		e.Flow = append(e.Flow, StepEntry{step, c.started[step]})
+	}
+	if c.b.p.Response != nil {
+		e.Flow = append(e.Flow, StepEntry{"assessed", c.assessed})
+	}
+	return e
 }

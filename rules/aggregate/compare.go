@@ -39,16 +39,6 @@ func pair[E any](p Panel) (a, b E, ok bool) {
 	return p.Arms[0].(E), p.Arms[1].(E), true
 }
 
-// descriptive reports whether some arm is smaller than the protocol wants for more than a description.
-func (c *cohort) descriptive() bool {
-	for _, g := range c.assigned {
-		if len(g.ps) < c.p.DescriptiveBelow {
-			return true
-		}
-	}
-	return false
-}
-
 // fisherP is nil where an arm is empty.
 func fisherP(n1, of1, n2, of2 int) *float64 {
 	if of1 == 0 || of2 == 0 {
@@ -58,17 +48,10 @@ func fisherP(n1, of1, n2, of2 int) *float64 {
 	return figures(&p)
 }
 
-func fisher(n1, of1, n2, of2 int) FisherTest {
-	p := fisherP(n1, of1, n2, of2)
-	if p == nil {
-		return FisherTest{}
-	}
-	return FisherTest{p, limits(stat.OddsRatio(n1, of1, n2, of2))}
-}
-
-func rankSum(a, b []float64) RankSumTest {
-	test := RankSumTest{Of: [2]int{len(a), len(b)}}
-	if r, ok := stat.RankSum(a, b); ok {
+func rankSum(pair *stat.Pair) RankSumTest {
+	r, ok := pair.RankSum()
+	test := RankSumTest{Of: pair.Sizes()}
+	if ok {
 		test.RankSumP = figures(&r.P)
 	}
 	return test

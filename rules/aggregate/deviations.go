@@ -37,50 +37,78 @@ var categories = map[string]string{
 	"dev.arm-wrong": "assignment", "dev.route-wrong": "assignment", "dev.conmed-prohibited": "excluded-medication", "dev.assessment-missed": "other",
 }
 
-func (c *cohort) deviations() Panel { return c.panel(Deviations, deviations) }
+// deviations counts events, and patients with one.
+type deviations struct {
+	b                        *Board
+	byRule, bySite           map[string]*happened
+	byImportance, byCategory map[string]int
+}
 
-func deviations(g group) any {
-	e := DeviationsEntry{
-		Arm: g.arm, N: len(g.ps), ByRule: []RuleEntry{}, ByImportance: map[string]int{string(rules.Important): 0, string(rules.Minor): 0, string(rules.Query): 0},
-		ByCategory: map[string]int{"administration": 0, "assignment": 0, "excluded-medication": 0, "other": 0}, BySite: []SiteEntry{},
+// happened counts events, and those of so many patients who have had one.
+type happened struct{ events, patients, of int }
+
+func newDeviations(b *Board) *deviations {
+	return &deviations{
+		b: b, byRule: map[string]*happened{}, bySite: map[string]*happened{},
+		byImportance: map[string]int{string(rules.Important): 0, string(rules.Minor): 0, string(rules.Query): 0},
+		byCategory:   map[string]int{"administration": 0, "assignment": 0, "excluded-medication": 0, "other": 0},
 	}
-	type count struct{ events, patients, of int }
-	byRule, bySite := map[string]*count{}, map[string]*count{}
-	of := func(m map[string]*count, name string) *count {
+}
+
+func (c *deviations) change(out, in *rules.Summary) {
+	c.count(out, -1)
+	c.count(in, 1)
+}
+
+func (c *deviations) count(s *rules.Summary, by int) {
+	if !s.Enrolled {
+		return
+	}
+	at := func(m map[string]*happened, name string) *happened {
 		if m[name] == nil {
-			m[name] = &count{}
+			m[name] = &happened{}
 		}
 		return m[name]
 	}
-	for _, s := range g.ps {
-		site := of(bySite, s.Site)
-		site.of++
-		if len(s.Events) > 0 {
-			site.patients++
-		}
-		last := ""
-		for i := range s.Events { // sorted by rule
-			ev := &s.Events[i]
-			rule := of(byRule, ev.Rule)
-			rule.events += ev.Events
-			site.events += ev.Events
-			if ev.Rule != last {
-				rule.patients++
-			}
-			last = ev.Rule
-			e.ByImportance[string(ev.Importance)] += ev.Events
-			category, ok := categories[ev.Rule]
-			if !ok {
-				category = "administration"
-			}
-			e.ByCategory[category] += ev.Events
-		}
+	site := at(c.bySite, s.Site)
+	site.of += by
+	if len(s.Events) > 0 {
+		site.patients += by
 	}
-	for _, name := range slices.Sorted(maps.Keys(byRule)) {
-		e.ByRule = append(e.ByRule, RuleEntry{Rule: name, Events: byRule[name].events, Patients: NewProportion(byRule[name].patients, e.N)})
+	last := ""
+	for i := range s.Events { // sorted by rule
+		e := &s.Events[i]
+		n := by * e.Events
+		rule := at(c.byRule, e.Rule)
+		rule.events += n
+		site.events += n
+		if i == 0 || e.Rule != last {
+			rule.patients += by
+		}
+		last = e.Rule
+		if rule.patients == 0 {
+			delete(c.byRule, e.Rule)
+		}
+		c.byImportance[string(e.Importance)] += n
+		category, ok := categories[e.Rule]
+		if !ok {
+			category = "administration"
+		}
+		c.byCategory[category] += n
 	}
-	for _, name := range slices.Sorted(maps.Keys(bySite)) {
-		e.BySite = append(e.BySite, SiteEntry{name, bySite[name].events, NewProportion(bySite[name].patients, bySite[name].of)})
+	if site.of == 0 {
+		delete(c.bySite, s.Site)
+	}
+}
+
+func (c *deviations) entry(g *group) any {
+	e := DeviationsEntry{Arm: g.arm, N: g.n, ByRule: []RuleEntry{}, ByImportance: maps.Clone(c.byImportance), ByCategory: maps.Clone(c.byCategory), BySite: []SiteEntry{}}
+	for _, name := range slices.Sorted(maps.Keys(c.byRule)) {
+		e.ByRule = append(e.ByRule, RuleEntry{Rule: name, Events: c.byRule[name].events, Patients: c.b.memo.proportion(c.byRule[name].patients, g.n)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.bySite)) {
+		site := c.bySite[name]
+		e.BySite = append(e.BySite, SiteEntry{name, site.events, c.b.memo.proportion(site.patients, site.of)})
 	}
 	return e
 }

@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/stat"
 )
 
 // ExposureEntry says what was given of what was due.
@@ -60,33 +62,35 @@ type RegimenComparison struct {
 	Given   RankSumTest `json:"given"`
 }
 
-// exposure is by the arm as assigned alone: what is due is the assigned arm's, whatever was given.
-func (c *cohort) exposure() Panel {
-	out := c.panel(Exposure, func(g group) any {
-		e := ExposureEntry{Arm: g.arm, N: len(g.ps), Regimens: []RegimenEntry{}}
-		for _, r := range c.regimens(g.arm) {
-			e.Regimens = append(e.Regimens, regimen(r, g))
-		}
-		return e
-	})
-	out.AsTreated = nil
-	if len(c.assigned) == 2 {
-		compared := ExposureComparison{Descriptive: c.descriptive(), Regimens: []RegimenComparison{}}
-		for _, r := range c.regimens(c.assigned[0].arm) {
-			if slices.ContainsFunc(c.regimens(c.assigned[1].arm), func(o *protocol.Regimen) bool { return o.ID == r.ID }) {
-				compared.Regimens = append(compared.Regimens, RegimenComparison{r.ID, c.tests.of("exposure "+r.ID, given(r.ID, c.assigned[0]), given(r.ID, c.assigned[1]))})
-			}
-		}
-		out.Comparison = compared
+// exposure counts doses of the regimens of an arm.
+type exposure struct {
+	b        *Board
+	regimens []*course
+}
+
+// course is what patients had of one regimen.
+type course struct {
+	*protocol.Regimen
+	begun, completed, unmeasured int
+	total                        Total
+	slots                        []SlotEntry
+	reached                      []int // patients with so many slots, or more
+	given, amounts, perKg        stat.Values
+}
+
+func newExposure(b *Board, g *group) *exposure {
+	c := &exposure{b: b}
+	for _, r := range regimens(b.p, g.arm) {
+		c.regimens = append(c.regimens, &course{Regimen: r})
 	}
-	return out
+	return c
 }
 
 // regimens are those of an arm, of every arm for "", each once.
-func (c *cohort) regimens(arm string) (list []*protocol.Regimen) {
+func regimens(p *protocol.Protocol, arm string) (list []*protocol.Regimen) {
 	seen := map[string]bool{}
-	for i := range c.p.Regimens {
-		r := &c.p.Regimens[i]
+	for i := range p.Regimens {
+		r := &p.Regimens[i]
 		if !seen[r.ID] && (arm == "" || r.Arm == arm || r.Arm == protocol.AllArms) {
 			seen[r.ID] = true
 			list = append(list, r)
@@ -95,74 +99,112 @@ func (c *cohort) regimens(arm string) (list []*protocol.Regimen) {
 	return list
 }
 
-// given are the doses of each patient whose course has begun.
-func given(id string, g group) (doses []float64) {
-	for _, s := range g.ps {
-		for i := range s.Exposure {
-			if x := &s.Exposure[i]; x.Regimen == id && x.Begun() {
-				doses = append(doses, float64(x.Given))
+func (c *exposure) change(out, in *rules.Summary) {
+	for _, k := range c.regimens {
+		for i := range out.Exposure {
+			if x := &out.Exposure[i]; x.Regimen == k.ID {
+				k.count(x, -1)
+			}
+		}
+		for i := range in.Exposure {
+			if x := &in.Exposure[i]; x.Regimen == k.ID {
+				k.count(x, 1)
 			}
 		}
 	}
-	return doses
 }
 
-func regimen(r *protocol.Regimen, g group) RegimenEntry {
-	row := RegimenEntry{Regimen: r.ID, Slots: []SlotEntry{}, Given: NewQuantile(given(r.ID, g))}
-	if r.Dose != nil {
-		row.Unit, _, _ = strings.Cut(r.Dose.Unit, "/")
+func (k *course) count(x *rules.Exposure, by int) {
+	k.total.Given += by * x.Given
+	k.total.Held += by * x.Held
+	k.total.Refused += by * x.Refused
+	k.total.Missed += by * x.Missed
+	for i, state := range x.Slots {
+		if i == len(k.slots) {
+			k.slots, k.reached = append(k.slots, SlotEntry{Slot: i + 1}), append(k.reached, 0)
+		}
+		k.slots[i].count(state, by)
+		k.reached[i] += by
 	}
-	var amounts, perKg []float64
-	begun, completed := 0, 0
-	for _, s := range g.ps {
-		for i := range s.Exposure {
-			x := &s.Exposure[i]
-			if x.Regimen != r.ID {
-				continue
-			}
-			row.Total.Given += x.Given
-			row.Total.Held += x.Held
-			row.Total.Refused += x.Refused
-			row.Total.Missed += x.Missed
-			for i, state := range x.Slots {
-				if i == len(row.Slots) {
-					row.Slots = append(row.Slots, SlotEntry{Slot: i + 1})
-				}
-				row.Slots[i].count(state)
-			}
-			if !x.Begun() {
-				continue
-			}
-			begun++
-			if x.Planned > 0 && x.Given >= x.Planned {
-				completed++
-			}
-			switch {
-			case x.Unmeasured > 0:
-				row.Unmeasured++
-			case r.Dose != nil:
-				amounts = append(amounts, x.Amount)
-				if x.PerKg > 0 || x.Amount == 0 {
-					perKg = append(perKg, x.PerKg)
+	for last := len(k.slots) - 1; last >= 0 && k.reached[last] == 0; last-- {
+		k.slots, k.reached = k.slots[:last], k.reached[:last]
+	}
+	if !x.Begun() {
+		return
+	}
+	change := (*stat.Values).Add
+	if by < 0 {
+		change = (*stat.Values).Remove
+	}
+	k.begun += by
+	change(&k.given, float64(x.Given))
+	if x.Planned > 0 && x.Given >= x.Planned {
+		k.completed += by
+	}
+	switch {
+	case x.Unmeasured > 0:
+		k.unmeasured += by
+	case k.Dose != nil:
+		change(&k.amounts, x.Amount)
+		if x.PerKg > 0 || x.Amount == 0 {
+			change(&k.perKg, x.PerKg)
+		}
+	}
+}
+
+func (c *exposure) entry(g *group) any {
+	e := ExposureEntry{Arm: g.arm, N: g.n, Regimens: []RegimenEntry{}}
+	for _, k := range c.regimens {
+		row := RegimenEntry{
+			Regimen: k.ID, Given: quantile(&k.given), Completed: c.b.memo.proportion(k.completed, k.begun), Cumulative: quantile(&k.amounts), PerKg: quantile(&k.perKg),
+			Unmeasured: k.unmeasured, Total: k.total, Slots: append([]SlotEntry{}, k.slots...),
+		}
+		if k.Dose != nil {
+			row.Unit, _, _ = strings.Cut(k.Dose.Unit, "/")
+		}
+		e.Regimens = append(e.Regimens, row)
+	}
+	return e
+}
+
+// compareExposure compares the regimens that both arms have.
+func (b *Board) compareExposure() func(*live) any {
+	if len(b.p.Arms) != 2 {
+		return nil
+	}
+	type both struct {
+		regimen string
+		given   *stat.Pair
+	}
+	var pairs []both
+	return func(l *live) any {
+		if pairs == nil {
+			x, y := l.counts[0].(*exposure), l.counts[1].(*exposure)
+			for _, k := range x.regimens {
+				if i := slices.IndexFunc(y.regimens, func(o *course) bool { return o.ID == k.ID }); i >= 0 {
+					pairs = append(pairs, both{k.ID, stat.NewPair(&k.given, &y.regimens[i].given)})
 				}
 			}
 		}
+		compared := ExposureComparison{Descriptive: b.descriptive(), Regimens: []RegimenComparison{}}
+		for _, p := range pairs {
+			compared.Regimens = append(compared.Regimens, RegimenComparison{p.regimen, rankSum(p.given)})
+		}
+		return compared
 	}
-	row.Completed, row.Cumulative, row.PerKg = NewProportion(completed, begun), NewQuantile(amounts), NewQuantile(perKg)
-	return row
 }
 
-func (s *SlotEntry) count(state string) {
+func (s *SlotEntry) count(state string, by int) {
 	switch state {
 	case "given":
-		s.Given++
+		s.Given += by
 	case "held":
-		s.Held++
+		s.Held += by
 	case "refused":
-		s.Refused++
+		s.Refused += by
 	case "missed":
-		s.Missed++
+		s.Missed += by
 	case "pending":
-		s.Pending++
+		s.Pending += by
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/protocol"
 	"github.com/trialwatch/trialwatch/rules/stat"
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
@@ -130,88 +131,143 @@ type MarkerComparison struct {
 	RankSumTest
 }
 
-func (c *cohort) response() Panel {
-	out := c.panel(Response, func(g group) any {
-		e := ResponseEntry{Arm: g.arm, N: len(g.ps)}
-		for _, s := range g.ps {
-			if s.Assessed {
-				e.Assessed++
-			}
-			if s.Unconfirmed {
-				e.Unconfirmed++
-			}
-			switch s.Best {
-			case timeline.CR:
-				e.Best.CR++
-			case timeline.PR:
-				e.Best.PR++
-			case timeline.SD:
-				e.Best.SD++
-			case timeline.PD:
-				e.Best.PD++
-			default:
-				e.Best.NE++
-			}
-		}
-		responded := e.Best.CR + e.Best.PR
-		e.ORR, e.DCR = NewProportion(responded, e.N), NewProportion(responded+e.Best.SD, e.N)
-		return e
-	})
-	if a, b, ok := pair[ResponseEntry](out); ok {
-		out.Comparison = ResponseComparison{c.descriptive(), fisher(a.ORR.N, a.N, b.ORR.N, b.N), fisher(a.DCR.N, a.N, b.DCR.N, b.N)}
-	}
-	return out
+// response counts patients by their best response.
+type response struct {
+	b                     *Board
+	assessed, unconfirmed int
+	best                  Best
 }
 
-// followed are the observations of a group, in months.
-func (c *cohort) followed(g group, of func(*rules.Summary) *rules.Followed) []stat.Observation {
-	month := c.p.Survival.MonthDays.Float()
-	var list []stat.Observation
-	for _, s := range g.ps {
-		if f := of(s); f != nil {
-			list = append(list, stat.Observation{Time: float64(f.Days) / month, Event: f.Event})
-		}
-	}
-	return list
+func (c *response) change(out, in *rules.Summary) {
+	c.count(out, -1)
+	c.count(in, 1)
 }
 
-func pfs(s *rules.Summary) *rules.Followed { return s.PFS }
-
-func os(s *rules.Summary) *rules.Followed { return s.OS }
-
-func dor(s *rules.Summary) *rules.Followed { return s.DOR }
-
-func (c *cohort) survival() Panel {
-	out := c.panel(Survival, func(g group) any { return SurvivalEntry{g.arm, c.curve(g, pfs), c.curve(g, os), c.curve(g, dor)} })
-	if len(c.assigned) < 2 {
-		return out
+func (c *response) count(s *rules.Summary, by int) {
+	if !s.Enrolled {
+		return
 	}
-	test := func(of func(*rules.Summary) *rules.Followed) (t LogRankTest) {
-		var groups [][]stat.Observation
-		for _, g := range c.assigned {
-			groups = append(groups, c.followed(g, of))
+	if s.Assessed {
+		c.assessed += by
+	}
+	if s.Unconfirmed {
+		c.unconfirmed += by
+	}
+	switch s.Best {
+	case timeline.CR:
+		c.best.CR += by
+	case timeline.PR:
+		c.best.PR += by
+	case timeline.SD:
+		c.best.SD += by
+	case timeline.PD:
+		c.best.PD += by
+	default:
+		c.best.NE += by
+	}
+}
+
+func (c *response) entry(g *group) any {
+	responded := c.best.CR + c.best.PR
+	return ResponseEntry{
+		Arm: g.arm, N: g.n, Assessed: c.assessed, Best: c.best, Unconfirmed: c.unconfirmed,
+		ORR: c.b.memo.proportion(responded, g.n), DCR: c.b.memo.proportion(responded+c.best.SD, g.n),
+	}
+}
+
+func (b *Board) compareResponse(l *live) any {
+	x, y, ok := pair[ResponseEntry](l.panel)
+	if !ok {
+		return nil
+	}
+	return ResponseComparison{b.descriptive(), b.memo.fisher(x.ORR.N, x.N, y.ORR.N, y.N), b.memo.fisher(x.DCR.N, x.N, y.DCR.N, y.N)}
+}
+
+// survival is the times of a group.
+type survival struct {
+	p            *protocol.Protocol
+	pfs, os, dor followed
+}
+
+// followed is the times to one event, and the curve while it holds.
+type followed struct {
+	of    func(*rules.Summary) *rules.Followed
+	month float64
+	times stat.Times
+	curve *SurvivalCurve
+}
+
+func newSurvival(p *protocol.Protocol) *survival {
+	month := p.Survival.MonthDays.Float()
+	return &survival{
+		p:   p,
+		pfs: followed{of: func(s *rules.Summary) *rules.Followed { return s.PFS }, month: month},
+		os:  followed{of: func(s *rules.Summary) *rules.Followed { return s.OS }, month: month},
+		dor: followed{of: func(s *rules.Summary) *rules.Followed { return s.DOR }, month: month},
+	}
+}
+
+func (c *survival) change(out, in *rules.Summary) {
+	for _, f := range []*followed{&c.pfs, &c.os, &c.dor} {
+		was, is := f.of(out), f.of(in)
+		if equal(was, is) {
+			continue
 		}
-		if r, ok := stat.LogRank(groups...); ok {
+		f.curve = nil
+		if was != nil {
+			f.times.Remove(f.observation(was))
+		}
+		if is != nil {
+			f.times.Add(f.observation(is))
+		}
+	}
+}
+
+func (f *followed) observation(o *rules.Followed) stat.Observation {
+	return stat.Observation{Time: float64(o.Days) / f.month, Event: o.Event}
+}
+
+func (c *survival) entry(g *group) any {
+	return SurvivalEntry{g.arm, c.pfs.made(c.p), c.os.made(c.p), c.dor.made(c.p)}
+}
+
+func (f *followed) made(p *protocol.Protocol) SurvivalCurve {
+	if f.curve == nil {
+		f.curve = new(curve(p, &f.times))
+	}
+	return *f.curve
+}
+
+func (b *Board) compareSurvival(l *live) any {
+	if len(b.p.Arms) < 2 {
+		return nil
+	}
+	test := func(of func(*survival) *stat.Times) (t LogRankTest) {
+		var groups []*stat.Times
+		for _, c := range l.counts[:len(b.p.Arms)] {
+			groups = append(groups, of(c.(*survival)))
+		}
+		if r, ok := stat.LogRankOf(groups...); ok {
 			t.LogRankP = figures(&r.P)
 		}
 		return t
 	}
-	out.Comparison = SurvivalComparison{c.descriptive(), test(pfs), test(os)}
-	return out
+	return SurvivalComparison{
+		b.descriptive(), test(func(c *survival) *stat.Times { return &c.pfs.times }), test(func(c *survival) *stat.Times { return &c.os.times }),
+	}
 }
 
 // curvePoints is how many points of a curve are published at most: more than a screen shows, and few enough for one message.
 const curvePoints = 200
 
-func (c *cohort) curve(g group, of func(*rules.Summary) *rules.Followed) SurvivalCurve {
-	observations := c.followed(g, of)
-	k := stat.KaplanMeier(observations)
-	median, followUp := k.Median(), stat.FollowUp(observations)
+func curve(p *protocol.Protocol, times *stat.Times) SurvivalCurve {
+	k, followUp := times.KaplanMeier(), times.FollowUp()
+	median := k.Median()
 	s := SurvivalCurve{
 		N: k.N, Events: k.Events, Median: places(median.Value, 2), Low: places(median.Low, 2), High: places(median.High, 2), FollowUp: places(followUp.Value, 2),
 		Rates: []Rate{}, Curve: []CurvePoint{{Survival: 1, AtRisk: k.N}},
 	}
-	for _, m := range c.p.Survival.Months {
+	for _, m := range p.Survival.Months {
 		e := k.At(float64(m))
 		s.Rates = append(s.Rates, Rate{m, places(e.Value, 3), places(e.Low, 3), places(e.High, 3), k.AtRisk(float64(m))})
 	}
@@ -232,87 +288,119 @@ func (c *cohort) curve(g group, of func(*rules.Summary) *rules.Followed) Surviva
 	return s
 }
 
-func (c *cohort) stay() Panel {
-	days := func(g group) (ended []float64) {
-		for _, s := range g.ps {
-			if s.Stay != nil && !s.Stay.Ongoing {
-				ended = append(ended, float64(s.Stay.Days))
-			}
-		}
-		return ended
-	}
-	out := c.panel(Stay, func(g group) any {
-		e := StayEntry{Arm: g.arm, N: len(g.ps), Days: NewQuantile(days(g))}
-		readmitted := 0
-		for _, s := range g.ps {
-			switch {
-			case s.Stay == nil:
-			case s.Stay.Ongoing:
-				e.Ongoing++
-			case s.Stay.Readmissions > 0:
-				readmitted++
-			}
-		}
-		e.Readmitted = NewProportion(readmitted, e.Days.Of)
-		return e
-	})
-	if len(c.assigned) == 2 {
-		out.Comparison = StayComparison{c.descriptive(), c.tests.of("stay", days(c.assigned[0]), days(c.assigned[1]))}
-	}
-	return out
+// stay counts days in hospital.
+type stay struct {
+	b                   *Board
+	days                stat.Values // of stays that have ended
+	ongoing, readmitted int
 }
 
-func (c *cohort) biomarkers() Panel {
-	type place struct{ marker, window string }
-	var assigned []map[place][]float64 // values of each arm, sorted by the arm's entry
-	values := func(g group) map[place][]float64 {
-		m := map[place][]float64{}
-		for _, s := range g.ps {
-			for _, v := range s.Markers {
-				at := place{v.Marker, v.Window}
-				m[at] = append(m[at], v.Value)
-			}
-		}
-		return m
-	}
-	// each calls fn for every marker and window in the order of the protocol.
-	each := func(fn func(at place, unit string)) {
-		for i := range c.p.Biomarkers.Markers {
-			for j := range c.p.Biomarkers.Windows {
-				m := &c.p.Biomarkers.Markers[i]
-				fn(place{m.ID, c.p.Biomarkers.Windows[j].ID}, m.Measured())
-			}
-		}
-	}
-	out := c.panel(Biomarkers, func(g group) any {
-		e := BiomarkersEntry{Arm: g.arm, N: len(g.ps), Markers: []MarkerEntry{}}
-		m := values(g)
-		if len(assigned) < len(c.assigned) && g.arm != "" {
-			assigned = append(assigned, m)
-		}
-		each(func(at place, unit string) {
-			if vs := m[at]; len(vs) > 0 {
-				slices.Sort(vs)
-				e.Markers = append(e.Markers, MarkerEntry{at.marker, at.window, unit, len(vs), quantileOf(vs, 0.5), quantileOf(vs, 0.25), quantileOf(vs, 0.75)})
-			}
-		})
-		return e
-	})
-	if len(c.assigned) == 2 {
-		a, b := assigned[0], assigned[1]
-		compared := BiomarkersComparison{c.descriptive(), []MarkerComparison{}}
-		each(func(at place, _ string) {
-			if len(a[at])+len(b[at]) > 0 {
-				compared.Markers = append(compared.Markers, MarkerComparison{at.marker, at.window, c.tests.of("biomarkers "+at.marker+" "+at.window, a[at], b[at])})
-			}
-		})
-		out.Comparison = compared
-	}
-	return out
+func (c *stay) change(out, in *rules.Summary) {
+	c.count(out.Stay, -1, c.days.Remove)
+	c.count(in.Stay, 1, c.days.Add)
 }
 
-func quantileOf(values []float64, p float64) *float64 {
-	if v, ok := stat.Quantile(values, p); ok {
+func (c *stay) count(s *rules.Stay, by int, change func(float64)) {
+	switch {
+	case s == nil:
+	case s.Ongoing:
+		c.ongoing += by
+	default:
+		change(float64(s.Days))
+		if s.Readmissions > 0 {
+			c.readmitted += by
+		}
+	}
+}
+
+func (c *stay) entry(g *group) any {
+	return StayEntry{Arm: g.arm, N: g.n, Days: quantile(&c.days), Ongoing: c.ongoing, Readmitted: c.b.memo.proportion(c.readmitted, c.days.N())}
+}
+
+func (b *Board) compareStay() func(*live) any {
+	if len(b.p.Arms) != 2 {
+		return nil
+	}
+	var days *stat.Pair
+	return func(l *live) any {
+		if days == nil {
+			days = stat.NewPair(&l.counts[0].(*stay).days, &l.counts[1].(*stay).days)
+		}
+		return StayComparison{b.descriptive(), rankSum(days)}
+	}
+}
+
+// place is one marker in one window.
+type place struct{ marker, window, unit string }
+
+// placesOf are the markers and windows in the order of the protocol.
+func placesOf(p *protocol.Protocol) (places []place) {
+	for i := range p.Biomarkers.Markers {
+		for j := range p.Biomarkers.Windows {
+			m := &p.Biomarkers.Markers[i]
+			places = append(places, place{m.ID, p.Biomarkers.Windows[j].ID, m.Measured()})
+		}
+	}
+	return places
+}
+
+// biomarkers is the values of a group at each place.
+type biomarkers struct {
+	places []place
+	values []stat.Values
+}
+
+func newBiomarkers(places []place) *biomarkers {
+	return &biomarkers{places, make([]stat.Values, len(places))}
+}
+
+func (c *biomarkers) change(out, in *rules.Summary) {
+	changes(out.Markers, in.Markers, func(v *rules.MarkerValue, by int) {
+		at := slices.IndexFunc(c.places, func(p place) bool { return p.marker == v.Marker && p.window == v.Window })
+		switch {
+		case at < 0: // no marker of this protocol
+		case by < 0:
+			c.values[at].Remove(v.Value)
+		default:
+			c.values[at].Add(v.Value)
+		}
+	})
+}
+
+func (c *biomarkers) entry(g *group) any {
+	e := BiomarkersEntry{Arm: g.arm, N: g.n, Markers: []MarkerEntry{}}
+	for i, at := range c.places {
+		if v := &c.values[i]; v.N() > 0 {
+			e.Markers = append(e.Markers, MarkerEntry{at.marker, at.window, at.unit, v.N(), quantileOf(v, 0.5), quantileOf(v, 0.25), quantileOf(v, 0.75)})
+		}
+	}
+	return e
+}
+
+func (b *Board) compareBiomarkers(places []place) func(*live) any {
+	if len(b.p.Arms) != 2 {
+		return nil
+	}
+	var pairs []*stat.Pair
+	return func(l *live) any {
+		x, y := l.counts[0].(*biomarkers), l.counts[1].(*biomarkers)
+		if pairs == nil {
+			for i := range places {
+				pairs = append(pairs, stat.NewPair(&x.values[i], &y.values[i]))
+			}
+		}
+		compared := BiomarkersComparison{b.descriptive(), []MarkerComparison{}}
+		for i, at := range places {
+			if x.values[i].N()+y.values[i].N() > 0 {
+				compared.Markers = append(compared.Markers, MarkerComparison{at.marker, at.window, rankSum(pairs[i])})
+			}
+		}
+		return compared
+	}
+}
+
+func quantileOf(values *stat.Values, p float64) *float64 {
+	if v, ok := values.Quantile(p); ok {
 		return figures(&v)
 	}
 	return nil

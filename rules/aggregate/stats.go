@@ -2,7 +2,6 @@ package aggregate
 
 import (
 	"math"
-	"slices"
 
 	"github.com/trialwatch/trialwatch/rules/stat"
 )
@@ -49,10 +48,18 @@ type Quantile struct {
 
 // NewQuantile returns the quantile of values. The median of an even number is the mean of the middle two.
 func NewQuantile(values []float64) Quantile {
-	q := Quantile{Of: len(values)}
-	if q.Of > 0 {
-		e, least, most := stat.Median(values), slices.Min(values), slices.Max(values)
-		q.Median, q.Low, q.High, q.Min, q.Max = e.Value, e.Low, e.High, &least, &most
+	v := &stat.Values{}
+	for _, x := range values {
+		v.Add(x)
+	}
+	return quantile(v)
+}
+
+func quantile(v *stat.Values) Quantile {
+	e := v.Median()
+	q := Quantile{Median: e.Value, Low: e.Low, High: e.High, Of: v.N()}
+	if sorted := v.Sorted(); q.Of > 0 {
+		q.Min, q.Max = new(sorted[0]), new(sorted[q.Of-1])
 	}
 	return q
 }

@@ -40,9 +40,9 @@ func (b boundary) met(n, of int) bool {
 }
 
 // counted are the patients who count.
-func (b boundary) counted(g group) []rules.Counted {
+func (b boundary) counted(patients []*rules.Summary) []rules.Counted {
 	var all []rules.Counted
-	for _, s := range g.ps {
+	for _, s := range patients {
 		for _, c := range s.Stopping {
 			if c.Boundary == b.ID {
 				all = append(all, c)
@@ -52,13 +52,26 @@ func (b boundary) counted(g group) []rules.Counted {
 	return all
 }
 
-// standings are where an arm, or the trial, stands by the boundaries that are for it.
-func standings(p *protocol.Protocol, g group) []StoppingEntry {
+// toxicities counts the patients of one boundary.
+type toxicities struct{ toxic, of int }
+
+func (t *toxicities) count(n *rules.Counted, by int) {
+	t.of += by
+	if !n.Toxic.IsZero() {
+		t.toxic += by
+	}
+}
+
+// standings are where an arm, or the trial for "", stands by the boundaries that are for it.
+func standings(p *protocol.Protocol, arm string, counted map[string]*toxicities) []StoppingEntry {
 	var all []StoppingEntry
 	for i := range p.Stopping {
-		if b := newBoundary(&p.Stopping[i]); (b.Per == protocol.PerTrial) == (g.arm == "") {
-			counted := b.counted(g)
-			all = append(all, b.entry(toxic(counted), len(counted)))
+		if b := newBoundary(&p.Stopping[i]); (b.Per == protocol.PerTrial) == (arm == "") {
+			n := counted[b.ID]
+			if n == nil {
+				n = &toxicities{}
+			}
+			all = append(all, b.entry(n.toxic, n.of))
 		}
 	}
 	return all
@@ -73,15 +86,6 @@ func (b boundary) entry(toxic, of int) StoppingEntry {
 		e.Stop = &n
 	}
 	return e
-}
-
-func toxic(counted []rules.Counted) (n int) {
-	for _, c := range counted {
-		if !c.Toxic.IsZero() {
-			n++
-		}
-	}
-	return n
 }
 
 // stops are the times in which the boundary was met without a break, in order, as patients came into the count and had toxicities.
@@ -153,15 +157,21 @@ func Stops(p *protocol.Protocol, patients []*rules.Summary) []Stop {
 	if len(p.Stopping) == 0 {
 		return nil
 	}
-	c := newCohort(p, patients)
+	arms, all := make([][]*rules.Summary, len(p.Arms)), []*rules.Summary(nil)
+	for _, s := range patients {
+		if at := slices.IndexFunc(p.Arms, func(a protocol.Arm) bool { return a.ID == s.Arm }); at >= 0 && s.Enrolled {
+			arms[at], all = append(arms[at], s), append(all, s)
+		}
+	}
 	var stops []Stop
 	for i := range p.Stopping {
-		b, groups := newBoundary(&p.Stopping[i]), c.assigned
+		b := newBoundary(&p.Stopping[i])
 		if b.Per == protocol.PerTrial {
-			groups = []group{c.all}
+			stops = append(stops, b.stops("", b.counted(all))...)
+			continue
 		}
-		for _, g := range groups {
-			stops = append(stops, b.stops(g.arm, b.counted(g))...)
+		for at := range arms {
+			stops = append(stops, b.stops(p.Arms[at].ID, b.counted(arms[at]))...)
 		}
 	}
 	return stops

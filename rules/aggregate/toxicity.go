@@ -7,7 +7,7 @@ import (
 
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/ctcae"
-	"github.com/trialwatch/trialwatch/rules/protocol"
+	"github.com/trialwatch/trialwatch/rules/stat"
 )
 
 // ToxicityEntry counts a patient once a term, at the worst grade.
@@ -65,24 +65,42 @@ type TermComparison struct {
 	Ge3  *float64 `json:"ge3P"`
 }
 
-// tally is what a group of patients has of one term.
-type tally struct {
-	grades, emergent               [6]int
-	episodes, patientDays, ongoing int
-	onset, duration                []float64
+// toxicity counts patients by term, class and grade.
+type toxicity struct {
+	b        *Board
+	soc      func(term string) string
+	treated  int
+	terms    map[string]*tally
+	classes  map[string]*[6]int
+	stopping map[string]*toxicities // by boundary
 }
 
-func (t *tally) add(g *rules.TermGrade) {
-	t.grades[g.Grade]++
-	t.episodes += g.Episodes
-	t.patientDays += g.Days
-	t.ongoing += g.Open
+// tally is what a group of patients has of one term.
+type tally struct {
+	patients                       int
+	grades, emergent               [6]int
+	episodes, patientDays, ongoing int
+	onset, duration                stat.Values
+	entry                          *TermEntry // while it holds: of so many patients
+}
+
+func (t *tally) count(g *rules.TermGrade, by int) {
+	t.entry = nil
+	t.patients += by
+	t.grades[g.Grade] += by
+	t.episodes += by * g.Episodes
+	t.patientDays += by * g.Days
+	t.ongoing += by * g.Open
+	change := (*stat.Values).Add
+	if by < 0 {
+		change = (*stat.Values).Remove
+	}
 	if g.Emergent > 0 {
-		t.emergent[g.Emergent]++
-		t.onset = append(t.onset, float64(g.Onset))
+		t.emergent[g.Emergent] += by
+		change(&t.onset, float64(g.Onset))
 	}
 	if g.Days > 0 {
-		t.duration = append(t.duration, float64(g.Days))
+		change(&t.duration, float64(g.Days))
 	}
 }
 
@@ -97,104 +115,122 @@ func count(grades *[6]int) (any, ge3 int) {
 	return any, ge3
 }
 
-func worst(grades *[6]int, of int) Worst {
-	any, ge3 := count(grades)
-	return Worst{NewProportion(any, of), NewProportion(ge3, of)}
+// classes returns what finds the system organ class of a term, "" of one that has none, in the version of CTCAE that the protocol pins.
+func (b *Board) classes() func(term string) string {
+	socs := map[string]string{}
+	return func(term string) string {
+		return remember(&socs, term, func() string {
+			if criterion, err := ctcae.Find(b.p.CTCAE, term); err == nil {
+				return criterion.SOC
+			}
+			return ""
+		})
+	}
 }
 
-func withStopping(p *protocol.Protocol, entry any, g group) any {
-	e := entry.(ToxicityEntry)
-	e.Stopping = standings(p, g)
+func newToxicity(b *Board, soc func(string) string) *toxicity {
+	return &toxicity{b: b, soc: soc, terms: map[string]*tally{}, classes: map[string]*[6]int{}, stopping: map[string]*toxicities{}}
+}
+
+func (c *toxicity) change(out, in *rules.Summary) {
+	if out.Treated {
+		c.treated--
+	}
+	if in.Treated {
+		c.treated++
+	}
+	changes(out.Toxicity, in.Toxicity, func(g *rules.TermGrade, by int) {
+		t := c.terms[g.Term]
+		if t == nil {
+			t = &tally{}
+			c.terms[g.Term] = t
+		}
+		if t.count(g, by); t.patients == 0 {
+			delete(c.terms, g.Term)
+		}
+	})
+	c.worst(out, -1)
+	c.worst(in, 1)
+	changes(out.Stopping, in.Stopping, func(n *rules.Counted, by int) {
+		if c.stopping[n.Boundary] == nil {
+			c.stopping[n.Boundary] = &toxicities{}
+		}
+		c.stopping[n.Boundary].count(n, by)
+	})
+}
+
+// worst counts a patient once a class, at the worst grade of its terms.
+func (c *toxicity) worst(s *rules.Summary, by int) {
+	type class struct {
+		soc   string
+		grade int
+	}
+	var all []class
+	for i := range s.Toxicity {
+		t := &s.Toxicity[i]
+		name := c.soc(t.Term)
+		if name == "" {
+			continue
+		}
+		at := slices.IndexFunc(all, func(w class) bool { return w.soc == name })
+		if at < 0 {
+			all, at = append(all, class{soc: name}), len(all)
+		}
+		all[at].grade = max(all[at].grade, t.Grade)
+	}
+	for _, w := range all {
+		if c.classes[w.soc] == nil {
+			c.classes[w.soc] = &[6]int{}
+		}
+		if c.classes[w.soc][w.grade] += by; *c.classes[w.soc] == [6]int{} {
+			delete(c.classes, w.soc)
+		}
+	}
+}
+
+func (c *toxicity) entry(g *group) any {
+	e := ToxicityEntry{Arm: g.arm, N: g.n, Treated: c.treated, Terms: []TermEntry{}, SOCs: []SOCEntry{}}
+	m := &c.b.memo
+	for _, term := range slices.Sorted(maps.Keys(c.terms)) {
+		t := c.terms[term]
+		if t.entry == nil || t.entry.Any.Of != g.n {
+			w := m.worst(&t.grades, g.n)
+			t.entry = &TermEntry{
+				Term: term, SOC: c.soc(term), Any: w.Any, Ge3: w.Ge3, ByGrade: map[string]Proportion{}, Episodes: t.episodes,
+				Emergent: m.worst(&t.emergent, g.n), Onset: quantile(&t.onset), Duration: quantile(&t.duration), PatientDays: t.patientDays, Ongoing: t.ongoing,
+			}
+			for grade := 1; grade <= 5; grade++ {
+				t.entry.ByGrade[strconv.Itoa(grade)] = m.proportion(t.grades[grade], g.n)
+			}
+		}
+		e.Terms = append(e.Terms, *t.entry)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.classes)) {
+		w := m.worst(c.classes[name], g.n)
+		e.SOCs = append(e.SOCs, SOCEntry{name, w.Any, w.Ge3})
+	}
+	if !g.asTreated {
+		e.Stopping = standings(c.b.p, g.arm, c.stopping)
+	}
 	return e
 }
 
-func (c *cohort) toxicity() Panel {
-	socs := map[string]string{} // of terms, in the version that the protocol pins
-	soc := func(term string) string {
-		name, known := socs[term]
-		if !known {
-			if criterion, err := ctcae.Find(c.p.CTCAE, term); err == nil {
-				name = criterion.SOC
-			}
-			socs[term] = name
-		}
-		return name
+func (b *Board) compareToxicity(l *live) any {
+	x, y, ok := pair[ToxicityEntry](l.panel)
+	if !ok {
+		return nil
 	}
-	out := c.panel(Toxicity, func(g group) any {
-		e := ToxicityEntry{Arm: g.arm, N: len(g.ps), Terms: []TermEntry{}, SOCs: []SOCEntry{}}
-		terms, classes := map[string]*tally{}, map[string]*[6]int{}
-		type class struct {
-			soc   string
-			grade int
+	cmp := ToxicityComparison{Descriptive: b.descriptive(), Terms: []TermComparison{}}
+	// Terms are in order, and the total names every one.
+	next := func(terms *[]TermEntry, name string) (t TermEntry) {
+		if len(*terms) > 0 && (*terms)[0].Term == name {
+			t, *terms = (*terms)[0], (*terms)[1:]
 		}
-		var classesOf []class // of one patient, at the worst grade
-		for _, s := range g.ps {
-			if s.Treated {
-				e.Treated++
-			}
-			classesOf = classesOf[:0]
-			for i := range s.Toxicity {
-				t := &s.Toxicity[i]
-				if terms[t.Term] == nil {
-					terms[t.Term] = &tally{}
-				}
-				terms[t.Term].add(t)
-				name := soc(t.Term)
-				at := slices.IndexFunc(classesOf, func(w class) bool { return w.soc == name })
-				if at < 0 && name != "" {
-					classesOf, at = append(classesOf, class{soc: name}), len(classesOf)
-				}
-				if at >= 0 {
-					classesOf[at].grade = max(classesOf[at].grade, t.Grade)
-				}
-			}
-			for _, w := range classesOf {
-				if classes[w.soc] == nil {
-					classes[w.soc] = &[6]int{}
-				}
-				classes[w.soc][w.grade]++
-			}
-		}
-		for _, term := range slices.Sorted(maps.Keys(terms)) {
-			t := terms[term]
-			w := worst(&t.grades, e.N)
-			row := TermEntry{
-				Term: term, SOC: soc(term), Any: w.Any, Ge3: w.Ge3, ByGrade: map[string]Proportion{}, Episodes: t.episodes,
-				Emergent: worst(&t.emergent, e.N), Onset: NewQuantile(t.onset), Duration: NewQuantile(t.duration), PatientDays: t.patientDays, Ongoing: t.ongoing,
-			}
-			for grade := 1; grade <= 5; grade++ {
-				row.ByGrade[strconv.Itoa(grade)] = NewProportion(t.grades[grade], e.N)
-			}
-			e.Terms = append(e.Terms, row)
-		}
-		for _, name := range slices.Sorted(maps.Keys(classes)) {
-			w := worst(classes[name], e.N)
-			e.SOCs = append(e.SOCs, SOCEntry{name, w.Any, w.Ge3})
-		}
-		return e
-	})
-	out.All = withStopping(c.p, out.All, c.all)
-	for i, g := range c.assigned {
-		out.Arms[i] = withStopping(c.p, out.Arms[i], g)
+		return t
 	}
-	if a, b, ok := pair[ToxicityEntry](out); ok {
-		cmp := ToxicityComparison{Descriptive: c.descriptive(), Terms: []TermComparison{}}
-		none := TermEntry{}
-		for _, t := range out.All.(ToxicityEntry).Terms {
-			x, y := &none, &none
-			for i := range a.Terms {
-				if a.Terms[i].Term == t.Term {
-					x = &a.Terms[i]
-				}
-			}
-			for i := range b.Terms {
-				if b.Terms[i].Term == t.Term {
-					y = &b.Terms[i]
-				}
-			}
-			cmp.Terms = append(cmp.Terms, TermComparison{t.Term, fisherP(x.Any.N, a.N, y.Any.N, b.N), fisherP(x.Ge3.N, a.N, y.Ge3.N, b.N)})
-		}
-		out.Comparison = cmp
+	for _, t := range l.panel.All.(ToxicityEntry).Terms {
+		s, u := next(&x.Terms, t.Term), next(&y.Terms, t.Term)
+		cmp.Terms = append(cmp.Terms, TermComparison{t.Term, b.memo.fisherP(s.Any.N, x.N, u.Any.N, y.N), b.memo.fisherP(s.Ge3.N, x.N, u.Ge3.N, y.N)})
 	}
-	return out
+	return cmp
 }

@@ -227,6 +227,9 @@ func (p *Pair) count() {
 	}
 }
 
+// Sizes counts the values of each.
+func (p *Pair) Sizes() [2]int { return [2]int{p.a.N(), p.b.N()} }
+
 // RankSum is [RankSum] of the two.
 func (p *Pair) RankSum() (RankSumTest, bool) {
 	a, b := p.a.Sorted(), p.b.Sorted()
