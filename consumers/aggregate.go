@@ -69,6 +69,9 @@ type panelState struct {
 	seq  uint64 // in AGGREGATES
 	body []byte // without asOf and through
 	at   time.Time
+	// board made it, for the made-th time.
+	board *aggregate.Board
+	made  uint64
 }
 
 func (a *Aggregate) run(ctx context.Context) error {
@@ -183,18 +186,23 @@ func (a *Aggregate) publish(ctx context.Context, boards map[*protocol.Protocol]*
 	for p, board := range boards {
 		for _, panel := range board.Panels(feed, now) {
 			subject := wire.Aggregates(p.Study, panel.Name)
+			was := published[subject]
+			if was == nil {
+				was = &panelState{}
+				published[subject] = was
+			}
+			fresh, made := time.Since(was.at) < refreshEvery, board.Made(panel.Name)
+			if fresh && made > 0 && was.made == made && was.board == board {
+				continue // nothing of it has changed: it need not be written down to see that
+			}
 			bare := panel
 			bare.AsOf = time.Time{}
 			body, err := wire.Encode(bare)
 			if err != nil {
 				return err
 			}
-			was := published[subject]
-			if was == nil {
-				was = &panelState{}
-				published[subject] = was
-			}
-			if bytes.Equal(was.body, body) && time.Since(was.at) < refreshEvery {
+			was.board, was.made = board, made
+			if fresh && bytes.Equal(was.body, body) {
 				continue
 			}
 			panel.Through = through

@@ -74,7 +74,7 @@ func places(v *float64, n int) *float64 {
 	if v == nil {
 		return nil
 	}
-	scale := math.Pow(10, float64(n))
+	scale := [...]float64{1, 10, 100, 1000, 10_000}[n]
 	r := math.Round(*v*scale) / scale
 	return &r
 }

@@ -261,10 +261,10 @@ func (b *Board) compareSurvival(l *live) any {
 const curvePoints = 200
 
 func curve(p *protocol.Protocol, times *stat.Times) SurvivalCurve {
-	k, followUp := times.KaplanMeier(), times.FollowUp()
+	k := times.KaplanMeier()
 	median := k.Median()
 	s := SurvivalCurve{
-		N: k.N, Events: k.Events, Median: places(median.Value, 2), Low: places(median.Low, 2), High: places(median.High, 2), FollowUp: places(followUp.Value, 2),
+		N: k.N, Events: k.Events, Median: places(median.Value, 2), Low: places(median.Low, 2), High: places(median.High, 2), FollowUp: places(times.MedianFollowUp(), 2),
 		Rates: []Rate{}, Curve: []CurvePoint{{Survival: 1, AtRisk: k.N}},
 	}
 	for _, m := range p.Survival.Months {
@@ -275,15 +275,20 @@ func curve(p *protocol.Protocol, times *stat.Times) SurvivalCurve {
 		return s
 	}
 	width := k.Steps[len(k.Steps)-1].Time / curvePoints
+	bin := func(i int) int { return int(k.Steps[i].Time / width) }
+	var pt CurvePoint
 	for i := range k.Steps {
 		step := &k.Steps[i]
-		p := CurvePoint{*places(&step.Time, 2), *places(&step.Survival, 4), places(step.Low, 4), places(step.High, 4), step.AtRisk, step.Events, step.Censored}
-		if last := len(s.Curve) - 1; len(k.Steps) > curvePoints && i > 0 && int(step.Time/width) == int(k.Steps[i-1].Time/width) {
-			p.AtRisk, p.Events, p.Censored = s.Curve[last].AtRisk, p.Events+s.Curve[last].Events, p.Censored+s.Curve[last].Censored
-			s.Curve[last] = p
+		if pt.Events+pt.Censored == 0 {
+			pt.AtRisk = step.AtRisk
+		}
+		pt.Events, pt.Censored = pt.Events+step.Events, pt.Censored+step.Censored
+		if len(k.Steps) > curvePoints && i+1 < len(k.Steps) && bin(i) == bin(i+1) {
 			continue
 		}
-		s.Curve = append(s.Curve, p)
+		pt.Months, pt.Survival, pt.Low, pt.High = *places(&step.Time, 2), *places(&step.Survival, 4), places(step.Low, 4), places(step.High, 4)
+		s.Curve = append(s.Curve, pt)
+		pt = CurvePoint{}
 	}
 	return s
 }

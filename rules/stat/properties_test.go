@@ -61,6 +61,70 @@ func TestOrderOfInputDoesNotMatterAndInputIsNotChanged(t *testing.T) {
 	})
 }
 
+// What is put into a collection and taken out again, in any order and with readings between, leaves no trace: to the bit it says what one says that never had it.
+func TestCollectionsForget(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var v, w, v2, w2 stat.Values
+		var times, times2 stat.Times
+		pair := stat.NewPair(&v, &w)
+		says := func(v, w *stat.Values, pair *stat.Pair, times *stat.Times) []any {
+			q, ok := v.Quantile(0.3)
+			rs, compared := pair.RankSum()
+			lr, tested := stat.LogRankOf(times, times)
+			return []any{v.N(), q, ok, v.Median(), w.Median(), rs, compared, pair.Sizes(), times.N(), times.KaplanMeier(), times.FollowUp(), lr, tested}
+		}
+		keptV, keptW, kept := values(t, "v", 150), values(t, "w", 150), observations(t, "times", 0)
+		brief := rapid.SliceOfN(rapid.IntRange(-5, 30), 0, rapid.SampledFrom([]int{3, 60}).Draw(t, "most")).Draw(t, "brief")
+		in := rapid.SliceOfN(rapid.Bool(), 1, 20).Draw(t, "which")
+		look := rapid.SliceOfN(rapid.Bool(), 1, 20).Draw(t, "look")
+		visit := func(i int, come bool) {
+			change, changeTimes := (*stat.Values).Add, times.Add
+			if !come {
+				change, changeTimes = (*stat.Values).Remove, times.Remove
+			}
+			into := &v
+			if in[i%len(in)] {
+				into = &w
+			}
+			change(into, float64(brief[i])/3)
+			changeTimes(stat.Observation{Time: float64(brief[i]+5) / 7, Event: in[(i+1)%len(in)]})
+			if look[i%len(look)] {
+				says(&v, &w, pair, &times)
+			}
+		}
+		half := len(brief) / 2
+		for i := range half {
+			visit(i, true)
+		}
+		for _, x := range keptV {
+			v.Add(x)
+			v2.Add(x)
+		}
+		for _, x := range keptW {
+			w.Add(x)
+			w2.Add(x)
+		}
+		for _, o := range kept {
+			times.Add(o)
+			times2.Add(o)
+		}
+		if look[0] {
+			says(&v, &w, pair, &times)
+		}
+		for i := half; i < len(brief); i++ {
+			visit(i, true)
+		}
+		for i := range brief {
+			visit(i, false)
+		}
+		want := says(&v2, &w2, stat.NewPair(&v2, &w2), &times2)
+		same(t, "what is left", says(&v, &w, pair, &times), want)
+		rs, _ := stat.RankSum(keptV, keptW)
+		same(t, "as functions of lists", []any{v.Median(), w.Median(), rs, times.KaplanMeier(), times.MedianFollowUp()},
+			[]any{stat.Median(keptV), stat.Median(keptW), rs, stat.KaplanMeier(kept), stat.FollowUp(kept).Value})
+	})
+}
+
 func TestExchangeOfGroups(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := observations(t, "a", 0), observations(t, "b", 0)
@@ -243,6 +307,9 @@ func TestMistakesOfTheCallerPanic(t *testing.T) {
 		"a time of NaN":      func() { stat.KaplanMeier([]stat.Observation{{Time: math.NaN()}}) },
 		"a time of no end":   func() { stat.LogRank([]stat.Observation{{Time: math.Inf(1)}}) },
 		"no prior":           func() { stat.Beta{}.Exceeds(0.3, 1, 7) },
+		"an infinite value":  func() { new(stat.Values).Add(math.Inf(1)) },
+		"a value not there":  func() { v := new(stat.Values); v.Add(1); v.Remove(2); v.Sorted() },
+		"a time not there":   func() { new(stat.Times).Remove(stat.Observation{Time: 1}) },
 		"8 of 7 and a prior": func() { stat.Beta{Alpha: 1, Beta: 1}.Exceeds(0.3, 8, 7) },
 	} {
 		func() {

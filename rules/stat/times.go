@@ -52,6 +52,7 @@ func (t *Times) N() int { return t.n }
 // KaplanMeier is [KaplanMeier] of the observations.
 func (t *Times) KaplanMeier() Curve {
 	c := Curve{N: t.n, Steps: make([]Step, 0, len(t.moments))}
+	of := make([]float64, 3*len(t.moments)) // standard errors and limits
 	left, survival, greenwood := t.n, 1.0, 0.0
 	for i := range t.moments {
 		m := &t.moments[i]
@@ -61,18 +62,18 @@ func (t *Times) KaplanMeier() Curve {
 		case m.events == 0 && i > 0: // nothing falls
 			last := &c.Steps[i-1]
 			s.Survival, s.SE, s.Low, s.High = last.Survival, last.SE, last.Low, last.High
-		case m.events == left:
-			survival = 0
+		case m.events == left: // nobody is left
 		default:
 			survival *= (n - d) / n
 			greenwood += d / (n * (n - d))
-			s.Survival = survival
-			of := &[3]float64{survival * math.Sqrt(greenwood)}
-			s.SE = &of[0]
+			s.Survival, s.SE = survival, &of[3*i]
+			root := math.Sqrt(greenwood)
+			*s.SE = survival * root
 			if survival < 1 {
-				half := normal * math.Sqrt(greenwood) / math.Log(survival) // negative
-				of[1], of[2] = math.Pow(survival, math.Exp(-half)), math.Pow(survival, math.Exp(half))
-				s.Low, s.High = &of[1], &of[2]
+				fall := math.Log(survival)
+				wider := math.Exp(normal * root / fall) // below 1; the limits are the survival to its power, and to that of its inverse
+				s.Low, s.High = &of[3*i+1], &of[3*i+2]
+				*s.Low, *s.High = math.Exp(fall/wider), math.Exp(fall*wider)
 			}
 		}
 		left -= m.events + m.censored
@@ -90,6 +91,22 @@ func (t *Times) FollowUp() Estimate {
 		m.events, m.censored = m.censored, m.events
 	}
 	return reverse.KaplanMeier().Median()
+}
+
+// MedianFollowUp is the value of FollowUp without its limits, for less; nil where it is not reached.
+func (t *Times) MedianFollowUp() *float64 {
+	var c Curve
+	left, share := t.n, 1.0
+	for i := range t.moments {
+		m := &t.moments[i]
+		share *= float64(left-m.censored) / float64(left)
+		c.Steps = append(c.Steps, Step{Time: m.time, Survival: share})
+		if share < 0.4 { // the median is passed
+			break
+		}
+		left -= m.events + m.censored
+	}
+	return c.Median().Value
 }
 
 func timesOf(observations []Observation) *Times {
