@@ -91,7 +91,7 @@ func (a *Aggregate) run(ctx context.Context) error {
 	}
 	// One consumer delivers both in the order in which they were committed.
 	standings, pending, err := read(ctx, a.cfg.JetStream, wire.StreamOut, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: []string{"standings.>", "checkpoints.>"},
+		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: []string{"standings.>", wire.CheckpointFilter},
 	})
 	if err != nil {
 		return err

@@ -400,7 +400,7 @@ func (s *session) site(name string) *watched {
 // recover reads what was told and the fences. One consumer delivers both in the order in which they were committed, so a checkpoint never comes
 // before the standings that it belongs to; a standing newer than the checkpoint is caught by the fence.
 func (s *session) recover(ctx context.Context) error {
-	return readLast(ctx, s.cfg.JetStream, wire.StreamOut, []string{"standings.>", "checkpoints.>"}, func(m jetstream.Msg) error {
+	return readLast(ctx, s.cfg.JetStream, wire.StreamOut, []string{"standings.>", wire.CheckpointFilter}, func(m jetstream.Msg) error {
 		meta, err := m.Metadata()
 		if err != nil {
 			return err

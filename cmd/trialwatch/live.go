@@ -45,7 +45,7 @@ func (f *feedFlags) readLive(c *cobra.Command, broker *brokerFlags) (e *offline.
 	}
 	now = e.Latest()
 	var running []string
-	if err := consumers.ReadLast(c.Context(), js, wire.StreamOut, "checkpoints.>", func(m jetstream.Msg) error {
+	if err := consumers.ReadLast(c.Context(), js, wire.StreamOut, wire.CheckpointFilter, func(m jetstream.Msg) error {
 		var cp wire.Checkpoint
 		if err := json.Unmarshal(m.Data(), &cp); err != nil {
 			return fmt.Errorf("checkpoint: %w", err)

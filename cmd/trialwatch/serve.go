@@ -38,7 +38,7 @@ type serveConfig struct {
 
 func newServe() *cobra.Command {
 	var cfg serveConfig
-	var file, stages, acceptLoss string
+	var file, stages, acceptLoss, acceptProtocol string
 	var trust bool
 	c := &cobra.Command{
 		Use:   "serve [--protocol FILE]… [--site-file FILE]… [--data DIR] [--config FILE] [--nats URL]",
@@ -78,7 +78,7 @@ judge the past without saying so, is refused: the log says why, and what ran goe
 			defer signal.Stop(hangUp)
 			o.Reload = hangUp
 			o.DataDir, o.NATS, o.Creds, o.Listen, o.Protocols, o.BaseURLs, o.Logger, o.TrustReceivedAt = cfg.Data, cfg.NATS, cfg.Creds, cfg.Listen, ps, cfg.BaseURLs, log, trust
-			o.AcceptLoss = acceptLoss
+			o.AcceptLoss, o.AcceptProtocol = acceptLoss, acceptProtocol
 			if cfg.Stages != nil {
 				o.Stages = cfg.Stages
 			}
@@ -107,9 +107,6 @@ judge the past without saying so, is refused: the log says why, and what ran goe
 			for _, s := range sites {
 				log.Info().Str("site", s.Name).Int("codes", len(s.Codes)).Int("normal", len(s.Normal)).Msg("site file loaded")
 			}
-			for _, p := range ps {
-				log.Info().Str("study", p.Study).Str("version", p.Version).Str("hash", p.Hash[:16]).Str("ctcae", string(p.CTCAE)).Msg("protocol loaded")
-			}
 			log.Info().Str("page", "http://"+a.Addr()).Str("broker", a.Access().URL).Str("data", cfg.Data).Msg("trialwatch serves")
 			return a.Wait(c.Context())
 		},
@@ -126,6 +123,7 @@ judge the past without saying so, is refused: the log says why, and what ran goe
 	f.StringArrayVar(&cfg.SiteFiles, "site-file", nil, "site file: zone, base URLs, identifiers, codes, units and limits of normal of one site (repeatable)")
 	f.StringVar(&cfg.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&acceptLoss, "accept-loss", "", "name of a loss of facts (data.gap, /readyz): read again what FHIR has, and judge by what there is then")
+	f.StringVar(&acceptProtocol, "accept-protocol", "", "start of the hash of a protocol that may judge the past in another way than the one that ran before (at least 16 digits)")
 	f.BoolVar(&trust, "trust-received-at", false, "let the header Trialwatch-Received-At replace the broker's time (replays only)")
 	return c
 }

@@ -80,6 +80,12 @@ const NoSite = "-"
 // Checkpoints is the roll-up subject of how far a site's facts were read, and of [NoSite] what was told of no single patient.
 func Checkpoints(site string) string { return "checkpoints." + Token(site) }
 
+// CheckpointFilter matches every subject of [Checkpoints], and no protocol file.
+const CheckpointFilter = "checkpoints.*"
+
+// ProtocolFile is the roll-up subject of the file by which a study is judged. It lies among the checkpoints since a stream's subjects are those that it was created with.
+func ProtocolFile(study string) string { return "checkpoints.protocol." + Token(study) }
+
 // Aggregates is the subject of a panel.
 func Aggregates(study, panel string) string {
 	return "aggregates." + Token(study) + "." + Token(panel)

@@ -134,13 +134,17 @@ func (a *App) Start(ctx context.Context) error {
 	if err := wire.EnsureStreams(ctx, a.js, o.Sizes, o.Replicas); err != nil {
 		return err
 	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.metrics = consumers.NewMetrics(registry)
+	running := o.Files.running(o.Protocols)
+	if err := a.compareWithKept(ctx); err != nil {
+		return err
+	}
 	decoder, err := NewDecoder(o.Protocols, o.BaseURLs, o.Sites...)
 	if err != nil {
 		return err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	a.metrics = consumers.NewMetrics(registry)
 
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.cancel = cancel
@@ -184,7 +188,6 @@ func (a *App) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	running := o.Files.running(o.Protocols)
 	a.work(run, func(ctx context.Context) error {
 		// The watch comes after what other codes have made facts of: it would call doses missed whose records are not facts yet.
 		if a.intake != nil {
@@ -263,6 +266,9 @@ func (a *App) startWeb(ctx context.Context, registry *prometheus.Registry) error
 		Logger: o.Logger.With().Str("stage", StageWeb).Logger(), Title: "trialwatch", Studies: studies(o.Protocols), Zone: o.Protocols[0].Zone, Demo: o.Demo, Beside: o.Beside,
 	})
 	a.hub = hub
+	if notice := a.notice.Load(); notice != nil {
+		hub.SetNotice(*notice)
+	}
 	a.work(ctx, func(ctx context.Context) error {
 		return consumers.Follow(ctx, a.js, o.Logger, wire.StreamAggregates, "aggregates.>", hub.Panel)
 	})

@@ -52,7 +52,9 @@ type Options struct {
 	Unsynced bool
 	// AcceptLoss names a loss of facts: what can be read again from FHIR is, and everybody is judged by what there is then.
 	AcceptLoss string
-	Demo       bool // the page says that the data are simulated
+	// AcceptProtocol is the start of the hash of a protocol that may judge the past in another way than the one by which it was judged, "" = none may.
+	AcceptProtocol string
+	Demo           bool // the page says that the data are simulated
 	// Beside makes a table of the page that puts the aggregates beside other figures, nil: none.
 	Beside func(panels map[string][]byte) (*web.Beside, error)
 	Logger zerolog.Logger
@@ -100,6 +102,9 @@ func (o *Options) validate() error {
 		if !slices.Contains(AllStages, s) {
 			errs = append(errs, fmt.Errorf("unknown stage %q: want some of %v", s, AllStages))
 		}
+	}
+	if n := len(o.AcceptProtocol); n > 0 && n < 16 {
+		errs = append(errs, fmt.Errorf("%d digits of the hash of a protocol that is accepted: want at least 16", n))
 	}
 	if o.NATS == "" && o.Creds != "" {
 		errs = append(errs, errors.New("credentials are for an external broker: name its URL"))

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -150,6 +151,9 @@ func (a *App) reload(ctx context.Context) error {
 		}
 	}
 	if a.watch != nil {
+		if err := a.persist(ctx, "the protocol cannot be stored yet", func() error { return a.keep(ctx, ps) }); err != nil {
+			return err
+		}
 		a.watch.Use(ps, through)
 	}
 	if a.aggregate != nil {
@@ -178,9 +182,7 @@ func (a *App) fits(ps []*protocol.Protocol, sites []*sitefile.Site) error {
 			errs = append(errs, fmt.Errorf("%s: the study is %s and was %s: that takes a new start", a.opts.Files.Protocols[i], p.Study, was.Study))
 			continue
 		}
-		for _, u := range protocol.DiffPast(was, p) {
-			errs = append(errs, fmt.Errorf("%s: %s %s", a.opts.Files.Protocols[i], u.Path, u.Text))
-		}
+		errs = append(errs, a.judgesPast(a.opts.Files.Protocols[i], was, p)...)
 	}
 	if err := eachOnce(sites); err != nil {
 		errs = append(errs, err)
@@ -191,6 +193,81 @@ func (a *App) fits(ps []*protocol.Protocol, sites []*sitefile.Site) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// judgesPast says what of a protocol judges the past in another way than the one before, and does not say so.
+func (a *App) judgesPast(file string, was, p *protocol.Protocol) (errs []error) {
+	if accepted := a.opts.AcceptProtocol; accepted != "" && strings.HasPrefix(p.Hash, accepted) {
+		return nil
+	}
+	for _, u := range protocol.DiffPast(was, p) {
+		errs = append(errs, fmt.Errorf("%s: %s %s", file, u.Path, u.Text))
+	}
+	if len(errs) > 0 {
+		errs = append(errs, fmt.Errorf("%s: to judge the past by it all the same: serve --accept-protocol %.16s", file, p.Hash))
+	}
+	return errs
+}
+
+// compareWithKept holds the protocols of a start against those by which their studies were judged last. One that would judge the past without saying so does not
+// run: the one before goes on, as if the file had changed under a running process.
+func (a *App) compareWithKept(ctx context.Context) error {
+	o := &a.opts
+	running := slices.Clone(o.Protocols)
+	var errs []error
+	for i, p := range o.Protocols {
+		if !slices.Contains(o.Stages, StageWatch) {
+			break // another process judges
+		}
+		text, err := consumers.KeptProtocol(ctx, a.js, p.Study)
+		if err != nil {
+			return err
+		}
+		if text == nil {
+			continue
+		}
+		was, err := protocol.Parse("the protocol that judged before", text)
+		if err != nil { // an older trialwatch took it
+			o.Logger.Warn().Str("study", p.Study).Strs("errors", eachError(err)).Msg("the protocol that judged before cannot be read: nothing says whether this one judges the past")
+			continue
+		}
+		name := p.Study
+		if len(o.Files.Protocols) > 0 {
+			name = o.Files.Protocols[i]
+		}
+		if refused := a.judgesPast(name, was, p); refused != nil {
+			errs = append(errs, refused...)
+			running[i] = was
+		}
+	}
+	o.Protocols = running
+	for _, p := range running {
+		o.Logger.Info().Str("study", p.Study).Str("version", p.Version).Str("hash", p.Hash[:16]).Str("ctcae", string(p.CTCAE)).Msg("protocol loaded")
+	}
+	if len(errs) > 0 {
+		a.refuse(errors.Join(errs...))
+	}
+	return a.keep(ctx, running)
+}
+
+// keep stores the files that judge from now on, where it is this process that judges.
+func (a *App) keep(ctx context.Context, ps []*protocol.Protocol) error {
+	if !slices.Contains(a.opts.Stages, StageWatch) {
+		return nil
+	}
+	for _, p := range ps {
+		kept, err := consumers.KeptProtocol(ctx, a.js, p.Study)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(kept, p.File) {
+			continue
+		}
+		if err := consumers.KeepProtocol(ctx, a.js, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // refuse says everywhere that what runs is not what stands in the files.
@@ -232,21 +309,30 @@ func eachError(err error) []string {
 
 // reread has intake read again what another decoder has read, or with anew set also facts whose loss is accepted, and does not give up while the broker is away.
 func (a *App) reread(ctx context.Context, anew bool) (through uint64, err error) {
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+	err = a.persist(ctx, "resources cannot be read again yet", func() error {
 		all := false
 		if anew && a.opts.AcceptLoss != "" {
-			all, err = consumers.AcceptsLoss(ctx, a.js, a.opts.AcceptLoss)
+			if all, err = consumers.AcceptsLoss(ctx, a.js, a.opts.AcceptLoss); err != nil {
+				return err
+			}
 		}
-		if err == nil {
-			through, err = a.intake.Reread(ctx, all)
-		}
+		through, err = a.intake.Reread(ctx, all)
+		return err
+	})
+	return through, err
+}
+
+// persist does something until it succeeds or ctx ends, and logs why it does not.
+func (a *App) persist(ctx context.Context, failing string, do func() error) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := do()
 		if err == nil || ctx.Err() != nil {
-			return through, err
+			return err
 		}
-		a.opts.Logger.Warn().Err(err).Dur("again_in", wait).Msg("resources cannot be read again yet")
+		a.opts.Logger.Warn().Err(err).Dur("again_in", wait).Msg(failing)
 		select {
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return ctx.Err()
 		case <-time.After(wait):
 		}
 	}

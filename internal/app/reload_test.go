@@ -188,3 +188,99 @@ func TestChangedFiles(t *testing.T) {
 		t.Error("the metrics still say that the file was refused")
 	}
 }
+
+// TestStartWithAnotherFile starts an app anew with a protocol that would judge the past in another way.
+func TestStartWithAnotherFile(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	shipped, err := protocols.FS.ReadFile(protocols.Shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	file := filepath.Join(t.TempDir(), "protocol.yaml")
+	version := func(n, old, new string) *protocol.Protocol {
+		text := strings.Replace(strings.Replace(string(shipped), "version: 1.0.0", "version: "+n, 1), old, new, 1)
+		p, err := protocol.Parse(file, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	plain, strict, next := version("1.0.0", "", ""), version("2.0.0", "    tolerance: PT1H    # either", "    tolerance: PT30M    # either"), version("2.1.0", "    tolerance: PT1H    # either", "    tolerance: PT30M    # either")
+	refused := "The changed protocol or site file was refused"
+	for _, tt := range []struct {
+		name         string
+		given        *protocol.Protocol
+		accept       string
+		runs, logged string
+		refused      bool
+		stored       string // in the place of what is stored before the start
+	}{
+		{name: "the first", given: plain, runs: "1.0.0"},
+		{name: "the same", given: plain, runs: "1.0.0"},
+		{name: "judges the past", given: strict, runs: "1.0.0", refused: true, logged: "regimens[arm-1/il2] is another and does not say from when"},
+		{name: "still does", given: strict, runs: "1.0.0", refused: true, logged: "serve --accept-protocol " + strict.Hash[:16]},
+		{name: "another one is accepted", given: strict, accept: next.Hash[:16], runs: "1.0.0", refused: true},
+		{name: "is accepted", given: strict, accept: strict.Hash[:16], runs: "2.0.0"},
+		{name: "needs it once", given: strict, runs: "2.0.0"},
+		{name: "changes nothing of the past", given: next, runs: "2.1.0"},
+		{name: "back to the first", given: plain, runs: "2.1.0", refused: true},
+		{name: "after what nobody can read", given: plain, runs: "1.0.0", stored: "study: [", logged: "nothing says whether this one judges the past"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := os.WriteFile(file, tt.given.File, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var log lockedBuffer
+			start := func() *app.App {
+				o := app.DefaultOptions()
+				o.DataDir, o.Protocols, o.Listen, o.Files, o.AcceptProtocol = data, []*protocol.Protocol{tt.given}, "127.0.0.1:0", app.Files{Protocols: []string{file}}, tt.accept
+				o.Logger = zerolog.New(&log)
+				a, err := app.New(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := a.Start(ctx); err != nil {
+					t.Fatal(err, a.Stop())
+				}
+				return a
+			}
+			a := start()
+			if tt.stored != "" {
+				if err := consumers.KeepProtocol(ctx, a.JetStream(), &protocol.Protocol{Study: tt.given.Study, File: []byte(tt.stored)}); err != nil {
+					t.Fatal(err)
+				}
+				if err := a.Stop(); err != nil {
+					t.Fatal(err)
+				}
+				a = start()
+			}
+			var page string
+			natstest.Eventually(t, ctx, "the page names the protocol", func() bool {
+				resp, err := http.Get("http://" + a.Addr() + "/")
+				if err != nil {
+					return false
+				}
+				defer resp.Body.Close()
+				body, _ := io.ReadAll(resp.Body)
+				page = string(body)
+				return strings.Contains(page, "protocol til-il2 "+tt.runs)
+			})
+			if strings.Contains(page, refused) != tt.refused {
+				t.Errorf("the page says that the file was refused: %v, want %v", !tt.refused, tt.refused)
+			}
+			if err := a.Stop(); err != nil {
+				t.Error(err)
+			}
+			if tt.logged != "" && !log.has(tt.logged) {
+				t.Errorf("the log does not say %q:\n%s", tt.logged, log.b.String())
+			}
+		})
+	}
+	o := app.DefaultOptions()
+	o.DataDir, o.Protocols, o.AcceptProtocol = data, []*protocol.Protocol{plain}, plain.Hash[:15]
+	if _, err := app.New(o); err == nil || !strings.Contains(err.Error(), "at least 16") {
+		t.Errorf("fifteen digits of a hash: %v", err)
+	}
+}

@@ -55,7 +55,7 @@ func Parse(name string, data []byte) (*Protocol, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(data)
-	p.Hash = hex.EncodeToString(sum[:])
+	p.Hash, p.File = hex.EncodeToString(sum[:]), data
 	return p, nil
 }
 

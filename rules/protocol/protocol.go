@@ -62,6 +62,8 @@ type Protocol struct {
 
 	Zone *time.Location `yaml:"-"` // of Timezone, never nil after Parse
 	Hash string         `yaml:"-"` // SHA-256 of the file, hex
+	// File is what the protocol was parsed from. Nobody changes it.
+	File []byte `yaml:"-"`
 	// Terms are the entries of Toxicity that the pinned version grades, under the name that it has for them.
 	Terms []Term `yaml:"-"`
 	// Notes are what an author should know and that is no error, each with its place.
