@@ -44,7 +44,8 @@ func TestFludarabineByKidneys(t *testing.T) {
 			}
 			f := c.add(timeline.RefOf("Patient", "p1"), at("d-14 08:00"))
 			f.Person = &timeline.Person{Sex: tt.sex, Born: tt.born}
-			c.drug(timeline.Cyclophosphamide, "d-7 08:00")
+			c.on(timeline.Cyclophosphamide, -7, -6)
+			c.on(timeline.Fludarabine, -4, -3, -2, -1)
 			amount(c.drug(timeline.Fludarabine, "d-5 08:00"), tt.mg, "mg", "IV").Dose.Amount.Unit = "mg"
 			fs := c.evaluate(trial(t), at("d1 00:00")).Findings
 			want(t, of("dev.dose-", deviations(fs)), tt.want...)

@@ -67,6 +67,8 @@ func (c *Case) walkAll() *walk {
 		switch r.Schedule {
 		case "daily":
 			k = c.walkDaily(r)
+		case "days":
+			k = c.walkDays(r)
 		case "cycle":
 			k = c.walkCycle(r)
 		case "given":
@@ -144,11 +146,11 @@ func (c *Case) judge(k *course, s *slot) {
 		if s.gap >= 0 && s.gap < k.regimen.MinGap.D() {
 			f.Importance = Important
 		}
-		f.Message = fmt.Sprintf("%s given %s early (due %s). Review.", name, span(s.due.Sub(s.record.At.Start)), c.clock(s.due, k.regimen))
+		f.Message = fmt.Sprintf("%s given %s early (due %s). Review.", name, c.off(k, s), c.clock(s.due, k.regimen))
 		c.report(f)
 	case s.state == slotGiven && s.late:
 		f.Rule, f.Importance = "dev.dose-late", Minor
-		f.Message = fmt.Sprintf("%s given %s late (due %s). Review.", name, span(s.record.At.Start.Sub(s.due)), c.clock(s.due, k.regimen))
+		f.Message = fmt.Sprintf("%s given %s late (due %s). Review.", name, c.off(k, s), c.clock(s.due, k.regimen))
 		c.report(f)
 	case s.state == slotRefused:
 		f.Rule, f.Importance = "dev.dose-refused", Minor
@@ -157,6 +159,19 @@ func (c *Case) judge(k *course, s *slot) {
 	case s.state == slotHeld:
 		c.held(f, name, s.record)
 	}
+}
+
+// off is how far a given dose lies from its due time; of one that is due on a day, in days.
+func (c *Case) off(k *course, s *slot) string {
+	if k.regimen.Schedule != "days" {
+		return span(s.record.At.Start.Sub(s.due).Abs())
+	}
+	given, _ := c.recordDay(s.record)
+	due, _ := c.day(s.due)
+	if n := abs(given - due); n != 1 {
+		return fmt.Sprintf("%d days", n)
+	}
+	return "1 day"
 }
 
 // held reports a dose that was not given for another reason than refusal, with the criterion that supports it, if the data show one.

@@ -317,16 +317,27 @@ func (c *Case) wrongArm(d *dose) map[*timeline.Fact]bool {
 // amounts judges the given doses of a course: amount, route, and what lies beyond the ceiling.
 func (c *Case) amounts(d *dose, k *course) {
 	r := k.regimen
+	reported := map[string]bool{}
+	report := func(f Finding, record *timeline.Fact) {
+		// Two doses of one minute, or of one day of which only the date is known, may both be wrong: the second has a key of its own.
+		if id := f.Rule + " " + f.Onset.UTC().String(); reported[id] {
+			f.Key += ":" + record.Ref.String()
+		} else {
+			reported[id] = true
+		}
+		c.report(f)
+	}
 	for _, f := range k.extra {
-		c.report(Finding{
-			Rule: "dev.dose-over", Key: r.ID, Onset: f.At.Start, Detected: f.KnownAt(), Importance: Important, NeedsReview: c.Timeline.Doubtful(f.Ref),
+		report(Finding{
+			Rule: "dev.dose-over", Key: r.ID, Onset: f.At.Start, Detected: later(f.KnownAt(), k.known), Importance: Important, NeedsReview: c.Timeline.Doubtful(f.Ref),
 			Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)},
 			Message:  fmt.Sprintf("%s given beyond the %d doses of the protocol. Review.", r.Title, r.Slots()),
-		})
+		}, f)
 	}
+	// What a dose of a named day was can be judged long before day 0 says which day that was: its finding is of its own time, and stays so.
 	due := map[*timeline.Fact]*slot{}
 	for i := range k.slots {
-		if s := &k.slots[i]; s.record != nil {
+		if s := &k.slots[i]; s.record != nil && r.Schedule != "days" {
 			due[s.record] = s
 		}
 	}
@@ -345,7 +356,7 @@ func (c *Case) amounts(d *dose, k *course) {
 			g.Rule = "dev.route-wrong"
 			g.Evidence = []Evidence{factEvidence(f, "route", f.Dose.Route)}
 			g.Message = fmt.Sprintf("%s given %s, planned %s. Review.", name, f.Dose.Route, r.Route)
-			c.report(g)
+			report(g, f)
 		}
 		if r.Dose == nil || f.Dose.Amount == nil {
 			continue
@@ -360,6 +371,9 @@ func (c *Case) amounts(d *dose, k *course) {
 		case asPlanned:
 			continue
 		case tooMuch:
+			if slices.Contains(k.extra, f) {
+				continue // that is said of it already
+			}
 			finding.Rule = "dev.dose-over"
 		default:
 			finding.Rule = "dev.dose-wrong"
@@ -382,7 +396,7 @@ func (c *Case) amounts(d *dose, k *course) {
 			finding.NeedsReview = finding.NeedsReview || review(p)
 		}
 		finding.Message = name + ": " + text + ". Review."
-		c.report(finding)
+		report(finding, f)
 	}
 }
 

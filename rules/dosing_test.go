@@ -55,7 +55,7 @@ func TestAmounts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := enrolled("arm-1").til()
 			c.lab(timeline.Weight, "70", "d-8 06:00", "").Results[0].Value.Unit = "kg"
-			c.drug(timeline.Cyclophosphamide, "d-7 08:00")
+			c.lymphodepletion()
 			c.lab(timeline.Weight, "78", "d1 06:00", "")
 			f := c.dose("m1", "completed", "d1 08:00")
 			if tt.value != "" {
@@ -96,7 +96,7 @@ func TestStrengthOfTheProduct(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := enrolled("arm-1").til()
 			c.lab(timeline.Weight, "70", "d-8 06:00", "").Results[0].Value.Unit = "kg"
-			c.drug(timeline.Cyclophosphamide, "d-7 08:00")
+			c.lymphodepletion()
 			amount(c.dose("m1", "completed", "d1 08:00"), tt.mL, "mL", "IV").Dose.Strength = tt.strength
 			want(t, deviations(c.evaluate(trial(t), at("d1 09:00")).Findings), tt.want...)
 		})
@@ -113,17 +113,17 @@ func TestDosingWeight(t *testing.T) {
 		{"the last at or before the first cyclophosphamide", func(c *chart) {
 			c.lab(timeline.Weight, "60", "d-9 06:00", "")
 			c.lab(timeline.Weight, "70", "d-7 08:00", "")
-			c.drug(timeline.Cyclophosphamide, "d-7 08:00")
+			c.lymphodepletion()
 			c.lab(timeline.Weight, "60", "d-7 08:01", "")
 			given(c)
 		}, nil},
 		{"else before the first IL-2", func(c *chart) {
-			c.drug(timeline.Cyclophosphamide, "d-7 08:00")
+			c.lymphodepletion()
 			c.lab(timeline.Weight, "70", "d1 08:00", "")
 			given(c)
 		}, nil},
 		{"none: said once, and no dose is judged", func(c *chart) {
-			c.drug(timeline.Cyclophosphamide, "d-7 08:00")
+			c.lymphodepletion()
 			c.lab(timeline.Weight, "70", "d1 08:01", "")
 			amount(c.dose("m1", "completed", "d1 08:00"), "99000000", "[iU]", "IV")
 			amount(c.dose("m2", "completed", "d1 16:00"), "99000000", "[iU]", "IV")
@@ -167,7 +167,7 @@ func TestWrongArm(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := enrolled(tt.arm).til()
 			c.lab(timeline.Weight, "70", "d-8 06:00", "")
-			c.drug(timeline.Cyclophosphamide, "d-7 08:00")
+			c.lymphodepletion()
 			tt.build(c)
 			want(t, deviations(c.evaluate(trial(t), at(tt.now)).Findings), tt.want...)
 		})

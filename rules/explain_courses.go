@@ -79,7 +79,7 @@ func (x *explainer) window(r *protocol.Regimen, s *slot) (from, to time.Time) {
 	switch r.Schedule {
 	case "interval":
 		return s.due.Add(-r.Tolerance.D()), s.due.Add(r.Tolerance.D())
-	case "cycle":
+	case "cycle", "days":
 		day, _ := x.c.day(s.due)
 		return x.c.midnight(day - r.WindowDays), x.c.midnight(day + r.WindowDays + 1).Add(-time.Second)
 	}
@@ -110,7 +110,7 @@ func (x *explainer) courses() []CourseProof {
 				placed[s.record] = true
 				f := x.fact(s.record, r.Drug, "")
 				q.Record = &f
-				q.Timing = timing(s)
+				q.Timing = x.timing(k, s)
 				if d != nil && s.state == slotGiven {
 					is, text := d.compare(s.record, r)
 					if q.Amount = text; is == asPlanned {
@@ -131,6 +131,8 @@ func (x *explainer) courses() []CourseProof {
 				placed[f] = true
 				proof := x.fact(f, r.Drug, "")
 				switch {
+				case r.Schedule == "days" && c.Day0.IsZero():
+					proof.Notes = append(proof.Notes, "its day is not known before day 0 is")
 				case r.Schedule != "given":
 					proof.Notes = append(proof.Notes, list.why)
 				case d != nil && f.Dose.Given():
@@ -154,17 +156,18 @@ func (x *explainer) courses() []CourseProof {
 }
 
 // timing says how a given dose lies to its due time.
-func timing(s *slot) string {
-	if s.state != slotGiven || s.record == nil {
+func (x *explainer) timing(k *course, s *slot) string {
+	switch {
+	case s.state != slotGiven || s.record == nil:
 		return ""
-	}
-	switch d := s.record.At.Start.Sub(s.due); {
-	case s.record.At.DateOnly():
+	case s.record.At.DateOnly() && k.regimen.Schedule != "days":
 		return "date only: not judged"
+	case k.regimen.Schedule == "days" && x.c.beforeEnrolment(s.due):
+		return "not judged: due before the enrolment"
 	case s.early:
-		return span(-d) + " early"
+		return x.c.off(k, s) + " early"
 	case s.late:
-		return span(d) + " late"
+		return x.c.off(k, s) + " late"
 	}
 	return "in time"
 }

@@ -273,7 +273,7 @@ func (x *explainer) proveDose(p *Proof) {
 	}
 	for i := range c.courses {
 		k := &c.courses[i]
-		if Escape(k.regimen.ID) != KeyOf(p.ID) {
+		if key := KeyOf(p.ID); key != Escape(k.regimen.ID) && !strings.HasPrefix(key, Escape(k.regimen.ID)+":") {
 			continue
 		}
 		p.Source = k.regimen.Cite

@@ -93,6 +93,9 @@ func Reads(protocols ...*protocol.Protocol) map[string]bool {
 		}
 		for _, r := range p.Regimens {
 			reads[r.Drug] = true
+			for _, name := range r.ExpectedWith {
+				reads[name] = true
+			}
 			if len(r.Renal) > 0 {
 				reads[timeline.CreatinineMass], reads[timeline.CreatinineMolar] = true, true
 			}

@@ -45,6 +45,7 @@ type course struct {
 	untimed    []*timeline.Fact
 	records    []*timeline.Fact // of the regimen's drug, without those of another arm's regimen and second records of one dose
 	extra      []*timeline.Fact // doses given beyond the ceiling
+	known      time.Time        // receipt of what says that they are, where that is not their own
 	duplicates []*timeline.Fact // second records of one dose, not counted
 	sameDay    []*timeline.Fact // second doses of one day, counted
 
@@ -426,7 +427,7 @@ func (c *Case) notGivenState(f *timeline.Fact) slotState {
 // forgetBeforeEnrolment takes slots due before the patient was in the study out of judgement.
 func (c *Case) forgetBeforeEnrolment(k *course) {
 	for i := range k.slots {
-		if s := &k.slots[i]; s.state == slotMissed && s.due.Before(c.Enrolment.Start.Start) {
+		if s := &k.slots[i]; s.state == slotMissed && c.beforeEnrolment(s.due) {
 			s.state = slotNotJudged
 		}
 	}

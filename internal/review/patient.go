@@ -134,6 +134,9 @@ func (p *patient) courses() {
 		if k.Schedule == "given" && len(k.Outside) == 0 {
 			continue // nothing is expected and nothing was given
 		}
+		if k.Schedule == "days" && len(k.Slots)+len(k.Outside) == 0 {
+			continue // nothing is expected yet, or nothing at all
+		}
 		ends := "no end is known yet"
 		if k.Ends != nil {
 			ends = "expectations end " + clock(*k.Ends)

@@ -47,7 +47,7 @@ func ofRegimens(schedules []string, text func(*protocol.Regimen) string) func(*p
 
 // ofWindows lists the regimens whose doses have a window.
 func ofWindows(text func(*protocol.Regimen) string) func(*protocol.Protocol) (string, string) {
-	return ofRegimens([]string{"interval", "cycle"}, text)
+	return ofRegimens([]string{"interval", "cycle", "days"}, text)
 }
 
 // Where each regimen and each hold criterion has a source of its own, the table points to it.
@@ -122,7 +122,7 @@ var ruleTexts = []ruleText{
 			switch r.Schedule {
 			case "interval":
 				return span(r.MissedAfter) + " after the due time"
-			case "cycle":
+			case "cycle", "days":
 				return "at the midnight that ends its window"
 			case "given":
 				return "never"
@@ -133,7 +133,7 @@ var ruleTexts = []ruleText{
 	{
 		"dev.dose-early", "given before the window of its due time", "minor; important if the gap to the dose before is too short",
 		ofWindows(func(r *protocol.Regimen) string {
-			if r.Schedule == "cycle" {
+			if r.Schedule != "interval" {
 				return "more than " + plural(r.WindowDays, "day", "days") + " early"
 			}
 			return "more than " + span(r.Tolerance) + " early; gap below " + span(r.MinGap)
@@ -142,7 +142,7 @@ var ruleTexts = []ruleText{
 	{
 		"dev.dose-late", "given after the window of its due time", "minor",
 		ofWindows(func(r *protocol.Regimen) string {
-			if r.Schedule == "cycle" {
+			if r.Schedule != "interval" {
 				return "more than " + plural(r.WindowDays, "day", "days") + " late"
 			}
 			return "more than " + span(r.Tolerance) + " late"

@@ -97,6 +97,21 @@ func inWords(r *protocol.Regimen) string {
 	case "daily":
 		return fmt.Sprintf("%s once a site-local calendar day, study days %s to %s (%s). A day without a record is missed at the midnight that ends it, and is not made up. A %s record or the end of the study ends it earlier.",
 			what, dayName(r.FirstDay), dayName(r.LastDay), plural(r.Slots(), "dose", "doses"), code("stopped"))
+	case "days":
+		var days []string
+		for _, d := range r.Days {
+			days = append(days, dayName(d))
+		}
+		text := fmt.Sprintf("%s on the study days %s (%s), within %s either side. A dose is missed at the midnight that ends the window of its day; what is past when day 0 becomes known is judged at once.",
+			what, strings.Join(days, ", "), plural(r.Slots(), "dose", "doses"), plural(r.WindowDays, "day", "days"))
+		if r.ExpectedWith != nil {
+			var drugs []string
+			for _, d := range r.ExpectedWith {
+				drugs = append(drugs, code(d))
+			}
+			text += " Nothing is expected until one of " + strings.Join(drugs, ", ") + " is recorded as given."
+		}
+		return text
 	case "cycle":
 		return fmt.Sprintf("%s on study day %s, then every %s, within %s either side, for %s (%s at most). A cycle is missed at the midnight that ends its window.",
 			what, dayName(r.FirstDay), plural(r.EveryDays, "day", "days"), plural(r.WindowDays, "day", "days"), plural(r.ForDays, "day", "days"), plural(r.Slots(), "dose", "doses"))
@@ -127,6 +142,17 @@ func marksOf(r *protocol.Regimen, until int) map[int]mark {
 		n := int((day + r.Every.D() - 1) / r.Every.D())
 		for d := range min(int((span+day-1)/day), until) + 1 {
 			marks[d] = mark{fmt.Sprintf("≤%d", min(n, r.Doses)), "may"}
+		}
+	case "days":
+		for _, due := range r.Days {
+			for d := due - r.WindowDays; d <= min(due+r.WindowDays, until); d++ {
+				if _, marked := marks[d]; !marked {
+					marks[d] = mark{"≤1", "may"}
+				}
+			}
+			if due <= until {
+				marks[due] = mark{"1", "due"}
+			}
 		}
 	case "cycle":
 		for due := r.FirstDay; r.EveryDays > 0 && due <= min(r.FirstDay+r.ForDays, until); due += r.EveryDays {
@@ -187,7 +213,7 @@ const maxDue = 24
 // maxCycles is how many cycles a table shows.
 const maxCycles = 6
 
-// dueTable is the doses of a regimen, of an interval in hours from the first and of cycles in study days, and how many were left out.
+// dueTable is the doses of a regimen, of an interval in hours from the first and of cycles and named days in study days, and how many were left out.
 func dueTable(r *protocol.Regimen) (t table, more int) {
 	if r.Schedule == "cycle" && r.EveryDays > 0 {
 		t = table{"due", []string{"cycle", "due on day", "in time from day", "to", "missed from"}, nil}
@@ -196,6 +222,16 @@ func dueTable(r *protocol.Regimen) (t table, more int) {
 				return t, r.Slots() - maxCycles
 			}
 			due := r.FirstDay + n*r.EveryDays
+			t.rows = append(t.rows, []string{fmt.Sprint(n + 1), dayName(due), dayName(due - r.WindowDays), dayName(due + r.WindowDays), "day " + dayName(due+r.WindowDays+1) + ", 00:00"})
+		}
+		return t, 0
+	}
+	if r.Schedule == "days" {
+		t = table{"due", []string{"dose", "due on day", "in time from day", "to", "missed from"}, nil}
+		for n, due := range r.Days {
+			if n >= maxDue {
+				return t, len(r.Days) - maxDue
+			}
 			t.rows = append(t.rows, []string{fmt.Sprint(n + 1), dayName(due), dayName(due - r.WindowDays), dayName(due + r.WindowDays), "day " + dayName(due+r.WindowDays+1) + ", 00:00"})
 		}
 		return t, 0

@@ -10,6 +10,7 @@ import (
 	"github.com/trialwatch/trialwatch/internal/offline"
 	"github.com/trialwatch/trialwatch/internal/offline/offlinetest"
 	"github.com/trialwatch/trialwatch/internal/sim"
+	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/alert"
 )
 
@@ -129,6 +130,34 @@ func TestCohortTakesBack(t *testing.T) {
 	for _, tr := range []alert.Transition{alert.Opened, alert.Updated, alert.Resolved, alert.Retracted} {
 		if told[tr] == 0 {
 			t.Errorf("nothing is %s: %v", tr, told)
+		}
+	}
+}
+
+// Every simulated patient is given lymphodepletion on its days: what is told of it is a day whose message was broken on purpose, and of a clean cohort nothing.
+func TestLymphodepletionIsOnItsDays(t *testing.T) {
+	told := func(e *offline.Evaluator) (n, given int) {
+		answer := e.At(e.Latest())
+		for _, f := range answer.Findings {
+			if key := rules.KeyOf(f.ID); (key == "cyclophosphamide" || key == "fludarabine") && f.Rule != "dev.til-precondition" {
+				t.Logf("%s: %s", f.ID, f.Message)
+				n++
+			}
+		}
+		return n, len(answer.Refused)
+	}
+	script, err := sim.Published()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, events := range map[string][]sim.Event{"clean": sim.Cohort(sim.Config{Seed: 3, Clean: true}), "published": sim.Cohort(sim.Config{Script: script})} {
+		if n, _ := told(evaluator(t, events)); n != 0 {
+			t.Errorf("%s: %d findings of lymphodepletion, want none", name, n)
+		}
+	}
+	for _, seed := range []uint64{1, 2, 3} {
+		if n, refused := told(messy(t, seed)); n > refused {
+			t.Errorf("seed %d: %d findings of lymphodepletion, and only %d messages were broken", seed, n, refused)
 		}
 	}
 }

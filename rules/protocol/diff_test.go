@@ -90,6 +90,7 @@ func TestDiffOfTheShipped(t *testing.T) {
 		want []protocol.Change
 	}{
 		{string(text), nil},
+		{strings.Replace(string(text), "days: [-7, -6]", "days: [-8, -7]", 1), []protocol.Change{{"regimens[all/cyclophosphamide].days", protocol.Removed, "-6", ""}, {"regimens[all/cyclophosphamide].days", protocol.Added, "", "-8"}}},
 		{strings.Replace(string(text), months, "months: [6, 18, 60]", 1), []protocol.Change{{"survival.months", protocol.Removed, "12", ""}, {"survival.months", protocol.Added, "", "18"}}},
 	} {
 		if d := cmp.Diff(tt.want, protocol.Diff(read(string(text)), read(tt.text))); d != "" {

@@ -141,6 +141,10 @@ func (f *file) check(p *Protocol) {
 			f.at(at("arm"), "regimen %s: there is no arm %q%s", r.ID, r.Arm, document.DidYouMean(r.Arm, armIDs(p)))
 		}
 		f.versions(p, i)
+		f.days(p, i)
+		for j, name := range r.ExpectedWith {
+			drug(name, "regimens", strconv.Itoa(i), "expectedWith", strconv.Itoa(j))
+		}
 		switch {
 		case r.Schedule == "daily" && r.LastDay < r.FirstDay:
 			f.at(at("lastDay"), "regimen %s: last day %d is before first day %d", r.ID, r.LastDay, r.FirstDay)

@@ -94,7 +94,7 @@ type Regimen struct {
 	Drug     string    `yaml:"drug"`
 	Route    string    `yaml:"route"`
 	Dose     *Quantity `yaml:"dose"`
-	Schedule string    `yaml:"schedule"` // "interval", "daily", "cycle", or "given": amounts and routes are compared, nothing is expected
+	Schedule string    `yaml:"schedule"` // "interval", "daily", "days", "cycle", or "given": amounts and routes are compared, nothing is expected
 	Cite     string    `yaml:"cite"`
 
 	// Of an interval schedule: doses every so many hours of elapsed time.
@@ -114,8 +114,14 @@ type Regimen struct {
 	// Of a cycle schedule: from FirstDay one dose every so many site-local calendar days after the dose before, in a window of days either side, for
 	// so many days.
 	EveryDays  int `yaml:"everyDays"`
-	WindowDays int `yaml:"windowDays"`
+	WindowDays int `yaml:"windowDays"` // of a days schedule too
 	ForDays    int `yaml:"forDays"`
+
+	// Of a days schedule: one dose on each of these study days, in a window of WindowDays either side.
+	Days []int `yaml:"days"`
+	// ExpectedWith are drugs of which one must be recorded as given before a dose is expected: a feed without them is no patient without them. nil: doses are
+	// expected whatever else is recorded.
+	ExpectedWith []string `yaml:"expectedWith"`
 
 	// Missed is the importance of a missed dose, "" for minor.
 	Missed string `yaml:"missed"`
@@ -167,6 +173,8 @@ func (r *Regimen) Slots() int {
 		return r.LastDay - r.FirstDay + 1
 	case "cycle":
 		return r.ForDays/r.EveryDays + 1
+	case "days":
+		return len(r.Days)
 	}
 	return r.Doses
 }

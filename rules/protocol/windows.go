@@ -5,6 +5,31 @@ import (
 	"time"
 )
 
+// maxWindowDays is how far a dose of a named day may lie from it at most: what is longer is no window around a day.
+const maxWindowDays = 28
+
+// days judges the named study days of a regimen: each once, in their order, where a dose can be expected.
+func (f *file) days(p *Protocol, i int) {
+	r := &p.Regimens[i]
+	if r.Schedule != "days" {
+		return
+	}
+	at := func(field ...string) []string { return append([]string{"regimens", strconv.Itoa(i)}, field...) }
+	if r.WindowDays > maxWindowDays {
+		f.at(at("windowDays"), "regimen %s: a window of %d days is no window: at most %d", r.ID, r.WindowDays, maxWindowDays)
+	}
+	for j, day := range r.Days {
+		switch {
+		case j > 0 && day == r.Days[j-1]:
+			f.at(at("days", strconv.Itoa(j)), "regimen %s: day %d stands here twice: a day has one dose", r.ID, day)
+		case j > 0 && day < r.Days[j-1]:
+			f.at(at("days", strconv.Itoa(j)), "regimen %s: day %d is before day %d: want them in their order", r.ID, day, r.Days[j-1])
+		case day < 0 && p.Day0 == Enrolled:
+			p.Notes = append(p.Notes, f.Note(at("days", strconv.Itoa(j)), "regimen %s: day %d is before the enrolment, which is day 0: it is never judged", r.ID, day))
+		}
+	}
+}
+
 // windows finds times that contradict each other: windows that nothing can meet, and doses that can never be due.
 func (f *file) windows(p *Protocol) {
 	for i := range p.Regimens {
