@@ -368,6 +368,20 @@ func TestNamedDaysToCome(t *testing.T) {
 			}
 		}
 	}
+	// The day after the next is shown from the midnight on at which the next begins.
+	four := trial(t, edits[0], strings.Replace(edits[1], "9]", "9, 10]", 1))
+	c := enrolled("arm-1").til().on(cy, 2)
+	for _, tt := range []struct{ now, slots, next string }{{"d8 00:00", "given missed pending", "d9 00:00"}, {"d9 00:00", "given missed pending pending", ""}} {
+		a := c.evaluate(four, at(tt.now))
+		if tt.next != "" && !a.Next.Equal(at(tt.next)) {
+			t.Errorf("at %s: next %s, want %s", tt.now, a.Next, tt.next)
+		}
+		for _, e := range a.Summary.Exposure {
+			if got := strings.Join(e.Slots, " "); e.Regimen == cy && got != tt.slots {
+				t.Errorf("at %s: slots %q, want %q", tt.now, got, tt.slots)
+			}
+		}
+	}
 	// No answer changes between the instants for which it asks to be woken.
 	for seed := range uint64(20) {
 		if _, diff := memoAgrees(p, seed); diff != "" {

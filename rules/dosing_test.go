@@ -192,6 +192,9 @@ func TestDosesBeyondTheCeiling(t *testing.T) {
 		c.dose(fmt.Sprintf("m%02d", day), "completed", fmt.Sprintf("d%d 10:00", day))
 	}
 	want(t, deviations(c.evaluate(trial(t), at("d16 00:00")).Findings), "dev.dose-over important urgent 03-03T10:00")
+	// One that is too large as well is one finding.
+	amount(c.facts[len(c.facts)-1], "4000000", "[iU]", "SC")
+	want(t, deviations(c.evaluate(trial(t), at("d16 00:00")).Findings), "dev.dose-over important urgent 03-03T10:00")
 }
 
 // An amount that was sent and cannot be read is asked for, and the dose counts.
