@@ -125,6 +125,41 @@ func TestCollectionsForget(t *testing.T) {
 	})
 }
 
+// Large collections of which a few values change at a time take another way: to the bit the same.
+func TestRankSumFollowsFewChanges(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 3))
+	for _, kinds := range []int{3, 40, 1 << 20} { // ties of half of all, some, none
+		var v [2]stat.Values
+		var lists [2][]float64
+		pair := stat.NewPair(&v[0], &v[1])
+		for i := range 300 {
+			x := float64(r.IntN(kinds))
+			v[i%2].Add(x)
+			lists[i%2] = append(lists[i%2], x)
+		}
+		for step := range 300 {
+			for range r.IntN(6) {
+				g := r.IntN(2)
+				if i := r.IntN(len(lists[g])); r.IntN(2) == 0 && len(lists[g]) > 60 {
+					v[g].Remove(lists[g][i])
+					lists[g] = slices.Delete(lists[g], i, i+1)
+				} else {
+					x := float64(r.IntN(kinds))
+					v[g].Add(x)
+					lists[g] = append(lists[g], x)
+				}
+			}
+			got, _ := pair.RankSum()
+			if want, _ := stat.RankSum(lists[0], lists[1]); got != want {
+				t.Fatalf("of %d kinds, step %d: %+v, want %+v", kinds, step, got, want)
+			}
+			if got, want := v[0].Median(), stat.Median(lists[0]); *got.Value != *want.Value || *got.Low != *want.Low || *got.High != *want.High {
+				t.Fatalf("of %d kinds, step %d: median %v, want %v", kinds, step, *got.Value, *want.Value)
+			}
+		}
+	}
+}
+
 func TestExchangeOfGroups(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := observations(t, "a", 0), observations(t, "b", 0)
