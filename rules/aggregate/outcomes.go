@@ -1,8 +1,6 @@
 package aggregate
 
 import (
-	"slices"
-
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 	"github.com/trialwatch/trialwatch/rules/stat"
@@ -352,18 +350,23 @@ func placesOf(p *protocol.Protocol) (places []place) {
 // biomarkers is the values of a group at each place.
 type biomarkers struct {
 	places []place
+	index  map[[2]string]int // of places, by marker and window
 	values []stat.Values
 }
 
 func newBiomarkers(places []place) *biomarkers {
-	return &biomarkers{places, make([]stat.Values, len(places))}
+	c := &biomarkers{places, map[[2]string]int{}, make([]stat.Values, len(places))}
+	for i, at := range places {
+		c.index[[2]string{at.marker, at.window}] = i
+	}
+	return c
 }
 
 func (c *biomarkers) change(out, in *rules.Summary) {
 	changes(out.Markers, in.Markers, func(v *rules.MarkerValue, by int) {
-		at := slices.IndexFunc(c.places, func(p place) bool { return p.marker == v.Marker && p.window == v.Window })
+		at, known := c.index[[2]string{v.Marker, v.Window}]
 		switch {
-		case at < 0: // no marker of this protocol
+		case !known: // no marker of this protocol
 		case by < 0:
 			c.values[at].Remove(v.Value)
 		default:

@@ -40,25 +40,25 @@ func KaplanMeier(observations []Observation) Curve { return timesOf(observations
 // the end, the first. So does R's print(survfit(conf.type = "log-log")); R's quantile() differs in the last case.
 func (c Curve) Median() Estimate {
 	return Estimate{
-		Value: c.half(func(s Step) *float64 { return &s.Survival }),
-		Low:   c.half(func(s Step) *float64 { return s.Low }),
-		High:  c.half(func(s Step) *float64 { return s.High }),
+		Value: c.half(func(s *Step) *float64 { return &s.Survival }),
+		Low:   c.half(func(s *Step) *float64 { return s.Low }),
+		High:  c.half(func(s *Step) *float64 { return s.High }),
 	}
 }
 
 // half is when a level falls to one half; nil where it does not.
-func (c Curve) half(level func(Step) *float64) *float64 {
+func (c Curve) half(level func(*Step) *float64) *float64 {
 	const near = 1.0 / (1 << 26) // R's: a product of fractions that is one half is seldom exactly so in floats
 	var first *Step              // of a stretch on one half
 	for i := range c.Steps {
 		s := &c.Steps[i]
-		switch v := level(*s); {
+		switch v := level(s); {
 		case v == nil || *v >= 0.5+near:
 		case first == nil && *v <= 0.5-near:
 			return &s.Time
 		case first == nil:
 			first = s
-		case *v < *level(*first):
+		case *v < *level(first):
 			return new((first.Time + s.Time) / 2)
 		}
 	}

@@ -95,7 +95,7 @@ func (t *Times) FollowUp() Estimate {
 
 // MedianFollowUp is the value of FollowUp without its limits, for less; nil where it is not reached.
 func (t *Times) MedianFollowUp() *float64 {
-	var c Curve
+	c := Curve{Steps: make([]Step, 0, len(t.moments))}
 	left, share := t.n, 1.0
 	for i := range t.moments {
 		m := &t.moments[i]
