@@ -157,16 +157,32 @@ func readAlert(data []byte) (alert.Event, error) {
 }
 
 func newAggregates() *cobra.Command {
-	c := &cobra.Command{Use: "aggregates", Short: "Aggregates by arm of a running trialwatch"}
+	c := &cobra.Command{Use: "aggregates", Short: "Aggregates of a running trialwatch, by arm or pooled"}
 	c.AddCommand(newAggregatesShow(), newAggregatesWatch())
 	return c
+}
+
+// panelsFlag says which panels are read.
+type panelsFlag struct{ pooled bool }
+
+func (p *panelsFlag) add(c *cobra.Command) {
+	c.Flags().BoolVar(&p.pooled, "pooled", false, "the panels for who may not see the arms, of trials with blinding: all that the role masked of a broker may read")
+}
+
+// source is where they lie.
+func (p *panelsFlag) source() (stream, subjects string) {
+	if p.pooled {
+		return wire.StreamPooled, "pooled.>"
+	}
+	return wire.StreamAggregates, "aggregates.>"
 }
 
 func newAggregatesShow() *cobra.Command {
 	var broker brokerFlags
 	var output outputFlag
+	var which panelsFlag
 	c := &cobra.Command{
-		Use:   "show [--output table|json]",
+		Use:   "show [--pooled] [--output table|json]",
 		Short: "Show every panel",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -180,7 +196,8 @@ func newAggregatesShow() *cobra.Command {
 				body  []byte
 			}
 			var panels []shown
-			if err := consumers.ReadLast(c.Context(), js, wire.StreamAggregates, "aggregates.>", func(m jetstream.Msg) error {
+			stream, subjects := which.source()
+			if err := consumers.ReadLast(c.Context(), js, stream, subjects, func(m jetstream.Msg) error {
 				var p aggregate.Panel
 				if err := json.Unmarshal(m.Data(), &p); err != nil {
 					return err
@@ -209,14 +226,16 @@ func newAggregatesShow() *cobra.Command {
 	}
 	broker.add(c)
 	output.add(c)
+	which.add(c)
 	return c
 }
 
 func newAggregatesWatch() *cobra.Command {
 	var broker brokerFlags
 	var output outputFlag
+	var which panelsFlag
 	c := &cobra.Command{
-		Use:   "watch [--output table|json]",
+		Use:   "watch [--pooled] [--output table|json]",
 		Short: "Follow the panels as they change, until interrupted",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -225,13 +244,15 @@ func newAggregatesWatch() *cobra.Command {
 				return err
 			}
 			defer closeConn()
-			return consumers.Follow(c.Context(), js, zerolog.Nop(), wire.StreamAggregates, "aggregates.>", func(data []byte) error {
+			stream, subjects := which.source()
+			return consumers.Follow(c.Context(), js, zerolog.Nop(), stream, subjects, func(data []byte) error {
 				return printPanel(c.OutOrStdout(), output, data)
 			})
 		},
 	}
 	broker.add(c)
 	output.add(c)
+	which.add(c)
 	return c
 }
 
@@ -255,7 +276,11 @@ func printTable(w io.Writer, body []byte) error {
 	if err := json.Unmarshal(body, &head); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%s  %s  as of %s\n", head.Study, strings.ToUpper(head.Name), head.AsOf.Format("2006-01-02 15:04 MST"))
+	pooled := ""
+	if head.Kind == "pooled" {
+		pooled = ", all arms together"
+	}
+	fmt.Fprintf(w, "%s  %s%s  as of %s\n", head.Study, strings.ToUpper(head.Name), pooled, head.AsOf.Format("2006-01-02 15:04 MST"))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if rows, ok := outcomeTables[head.Name]; ok {
 		if err := rows(t, body); err != nil {

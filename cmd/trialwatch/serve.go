@@ -21,12 +21,14 @@ type serveConfig struct {
 	NATS      string   `yaml:"nats"`
 	Creds     string   `yaml:"creds"`
 	Listen    string   `yaml:"listen"`
-	Stages    []string `yaml:"stages"`
-	BaseURLs  []string `yaml:"baseURLs"`
-	SiteFiles []string `yaml:"siteFiles"`
-	Replicas  int      `yaml:"replicas"`
-	LogLevel  string   `yaml:"logLevel"`
-	MaxBytes  struct {
+	// ListenPooled is the address of the page of who may not see the arms.
+	ListenPooled string   `yaml:"listenPooled"`
+	Stages       []string `yaml:"stages"`
+	BaseURLs     []string `yaml:"baseURLs"`
+	SiteFiles    []string `yaml:"siteFiles"`
+	Replicas     int      `yaml:"replicas"`
+	LogLevel     string   `yaml:"logLevel"`
+	MaxBytes     struct {
 		FHIR        int64 `yaml:"fhir"`
 		Facts       int64 `yaml:"facts"`
 		DeadLetters int64 `yaml:"deadletters"`
@@ -78,7 +80,7 @@ judge the past without saying so, is refused: the log says why, and what ran goe
 			defer signal.Stop(hangUp)
 			o.Reload = hangUp
 			o.DataDir, o.NATS, o.Creds, o.Listen, o.Protocols, o.BaseURLs, o.Logger, o.TrustReceivedAt = cfg.Data, cfg.NATS, cfg.Creds, cfg.Listen, ps, cfg.BaseURLs, log, trust
-			o.AcceptLoss, o.AcceptProtocol = acceptLoss, acceptProtocol
+			o.AcceptLoss, o.AcceptProtocol, o.ListenPooled = acceptLoss, acceptProtocol, cfg.ListenPooled
 			if cfg.Stages != nil {
 				o.Stages = cfg.Stages
 			}
@@ -107,6 +109,9 @@ judge the past without saying so, is refused: the log says why, and what ran goe
 			for _, s := range sites {
 				log.Info().Str("site", s.Name).Int("codes", len(s.Codes)).Int("normal", len(s.Normal)).Msg("site file loaded")
 			}
+			if a.PooledAddr() != "" {
+				log.Info().Str("page", "http://"+a.PooledAddr()).Msg("pooled panels, for who may not see the arms")
+			}
 			log.Info().Str("page", "http://"+a.Addr()).Str("broker", a.Access().URL).Str("data", cfg.Data).Msg("trialwatch serves")
 			return a.Wait(c.Context())
 		},
@@ -118,6 +123,7 @@ judge the past without saying so, is refused: the log says why, and what ran goe
 	f.StringVar(&cfg.NATS, "nats", "", "URL of an external broker (default: an embedded one); its user and password: TRIALWATCH_NATS_USER, TRIALWATCH_NATS_PASSWORD")
 	f.StringVar(&cfg.Creds, "creds", "", "credentials file for --nats")
 	f.StringVar(&cfg.Listen, "listen", "127.0.0.1:8080", "address of the page, /healthz, /readyz and /metrics")
+	f.StringVar(&cfg.ListenPooled, "listen-pooled", "", "address of a second page, for readers who may not see the arms: pooled panels of trials with blinding, and no alerts")
 	f.StringVar(&stages, "stages", strings.Join(app.AllStages, ","), "stages that this process runs")
 	f.StringArrayVar(&cfg.BaseURLs, "base-url", nil, "the site's own FHIR base URL, stripped from references")
 	f.StringArrayVar(&cfg.SiteFiles, "site-file", nil, "site file: zone, base URLs, identifiers, codes, units and limits of normal of one site (repeatable)")
@@ -150,6 +156,7 @@ func mergeConfig(c *cobra.Command, cfg *serveConfig, name string) error {
 	set("nats", &cfg.NATS, file.NATS)
 	set("creds", &cfg.Creds, file.Creds)
 	set("listen", &cfg.Listen, file.Listen)
+	set("listen-pooled", &cfg.ListenPooled, file.ListenPooled)
 	set("log-level", &cfg.LogLevel, file.LogLevel)
 	if !c.Flags().Changed("protocol") {
 		cfg.Protocols = file.Protocols

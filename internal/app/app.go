@@ -31,14 +31,15 @@ import (
 
 // App is a running trialwatch. Create it with [New], then [App.Start] and [App.Stop], or [App.Run].
 type App struct {
-	opts     Options
-	access   Access
-	conn     *nats.Conn
-	js       jetstream.JetStream
-	addr     string
-	caughtUp atomic.Bool
-	lost     atomic.Pointer[string] // why the watch judges nobody, nil or "": it does
-	notice   atomic.Pointer[string] // what runs is not what stands in the files; nil: it is
+	opts       Options
+	access     Access
+	conn       *nats.Conn
+	js         jetstream.JetStream
+	addr       string
+	pooledAddr string
+	caughtUp   atomic.Bool
+	lost       atomic.Pointer[string] // why the watch judges nobody, nil or "": it does
+	notice     atomic.Pointer[string] // what runs is not what stands in the files; nil: it is
 
 	// The stages of this process, nil for those that run elsewhere.
 	intake    *consumers.Intake
@@ -46,6 +47,7 @@ type App struct {
 	aggregate *consumers.Aggregate
 	pool      *consumers.Pool
 	hub       *web.Hub
+	pooledHub *web.Hub // of who may not see the arms, nil: nobody asked for it
 	metrics   *consumers.Metrics
 
 	cancel   context.CancelFunc
@@ -89,6 +91,9 @@ func (a *App) Wait(ctx context.Context) error {
 
 // Addr is the address of the web server, "" if that stage does not run.
 func (a *App) Addr() string { return a.addr }
+
+// PooledAddr is the address of the page without arms, "" if there is none.
+func (a *App) PooledAddr() string { return a.pooledAddr }
 
 // Access is how to reach the broker.
 func (a *App) Access() Access { return a.access }
@@ -249,11 +254,32 @@ func studies(protocols []*protocol.Protocol) []web.Study {
 	var studies []web.Study
 	for _, p := range protocols {
 		s := web.Study{ID: p.Study, Title: p.Title, ArmTitles: map[string]string{}, RegimenTitles: map[string]string{}}
+		if p.Blinding != nil {
+			s.Unblinded = p.Blinding.Unblinded
+		}
 		for i := range p.Regimens {
 			s.RegimenTitles[p.Regimens[i].ID] = p.Regimens[i].Title
 		}
 		for _, arm := range p.Arms {
 			s.ArmTitles[arm.ID] = arm.Title
+		}
+		studies = append(studies, s)
+	}
+	return studies
+}
+
+// pooledStudies are those that have pooled panels, without a word on what only some arms have.
+func pooledStudies(protocols []*protocol.Protocol) []web.Study {
+	var studies []web.Study
+	for _, p := range protocols {
+		if p.Blinding == nil {
+			continue
+		}
+		s := web.Study{ID: p.Study, Title: p.Title, RegimenTitles: map[string]string{}}
+		for i := range p.Regimens {
+			if r := &p.Regimens[i]; !p.TellsArms(r.ID) {
+				s.RegimenTitles[r.ID] = r.Title
+			}
 		}
 		studies = append(studies, s)
 	}
@@ -289,20 +315,45 @@ func (a *App) startWeb(ctx context.Context, registry *prometheus.Registry) error
 			fmt.Fprintln(w, *notice)
 		}
 	})
-	listener, err := net.Listen("tcp", o.Listen)
-	if err != nil {
-		return fmt.Errorf("web server: %w (another address: --listen 127.0.0.1:0)", err)
+	var err error
+	if a.addr, err = a.serve("web server", "--listen", o.Listen, mux); err != nil || o.ListenPooled == "" {
+		return err
 	}
-	a.addr = listener.Addr().String()
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	return a.startPooledWeb(ctx)
+}
+
+// startPooledWeb serves the page of who may not see the arms, on an address of its own: what it holds comes from the stream of the pooled panels alone. It has no
+// metrics, which count alerts by rule.
+func (a *App) startPooledWeb(ctx context.Context) (err error) {
+	o := &a.opts
+	a.pooledHub = web.NewHub(web.Options{
+		Logger: o.Logger.With().Str("stage", StageWeb).Logger(), Title: "trialwatch", Studies: pooledStudies(o.Protocols), Zone: o.Protocols[0].Zone, Demo: o.Demo, Pooled: true,
+	})
+	a.work(ctx, func(ctx context.Context) error {
+		return consumers.Follow(ctx, a.js, o.Logger, wire.StreamPooled, "pooled.>", a.pooledHub.Panel)
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", a.pooledHub.Handler())
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	a.pooledAddr, err = a.serve("web server of pooled panels", "--listen-pooled", o.ListenPooled, mux)
+	return err
+}
+
+// serve starts a web server and returns its address. flag names it to the user.
+func (a *App) serve(name, flag, listen string, handler http.Handler) (addr string, err error) {
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w (another address: %s 127.0.0.1:0)", name, err, flag)
+	}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	go func() {
 		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			a.failed <- fmt.Errorf("web server: %w", err)
+			a.failed <- fmt.Errorf("%s: %w", name, err)
 		}
 	}()
 	// Open event streams never end by themselves: close them rather than wait.
-	a.onStop("web server", func(context.Context) error { return srv.Close() })
-	return nil
+	a.onStop(name, func(context.Context) error { return srv.Close() })
+	return listener.Addr().String(), nil
 }
 
 // ready says why the app cannot do its work now, nil if it can.

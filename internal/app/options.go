@@ -31,14 +31,16 @@ var AllStages = []string{StageIntake, StageWatch, StageAggregate, StageWeb}
 
 // Options of an [App]. Start from [DefaultOptions].
 type Options struct {
-	DataDir   string // keys, nats.json and the embedded broker's store; must be set
-	NATS      string // URL of an external broker; "" = embedded
-	Creds     string // credentials file for it, "" = none
-	Listen    string // address of the web server, "" = 127.0.0.1:8080; port 0 = any
-	Stages    []string
-	Protocols []*protocol.Protocol
-	BaseURLs  []string // the sites' own FHIR base URLs
-	Sites     []*sitefile.Site
+	DataDir string // keys, nats.json and the embedded broker's store; must be set
+	NATS    string // URL of an external broker; "" = embedded
+	Creds   string // credentials file for it, "" = none
+	Listen  string // address of the web server, "" = 127.0.0.1:8080; port 0 = any
+	// ListenPooled is the address of a second page, for who may not see the arms: pooled panels only, and no alerts. "" = none.
+	ListenPooled string
+	Stages       []string
+	Protocols    []*protocol.Protocol
+	BaseURLs     []string // the sites' own FHIR base URLs
+	Sites        []*sitefile.Site
 	// Files are where Protocols and Sites were read from, in their order; when they change they are read again. The zero value is none.
 	Files Files
 	// Reload, if not nil, asks to look at the files at once.

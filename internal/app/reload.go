@@ -166,6 +166,9 @@ func (a *App) reload(ctx context.Context) error {
 		a.hub.SetStudies(studies(ps))
 		a.hub.SetNotice("")
 	}
+	if a.pooledHub != nil {
+		a.pooledHub.SetStudies(pooledStudies(ps))
+	}
 	a.metrics.Reload("applied", false)
 	for _, p := range ps {
 		o.Logger.Info().Str("study", p.Study).Str("version", p.Version).Str("hash", p.Hash[:16]).Msg("protocol loaded")

@@ -19,6 +19,7 @@ import (
 type view struct {
 	Title     string
 	Demo      bool
+	Pooled    bool
 	Notice    string
 	Studies   []studyView // one a study that has published aggregates, or the one that is expected to
 	Attention []alertRow  // open, urgent first
@@ -32,6 +33,7 @@ type view struct {
 // studyView is the aggregates of one study.
 type studyView struct {
 	Title, AsOf, Protocol string
+	Unblinded             string // who may see it, "" where nobody is named
 	Arms                  []column
 	Sections              []section
 }
@@ -117,7 +119,7 @@ const (
 func (h *Hub) view() (view, <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	v := view{Title: cmp.Or(h.opts.Title, "trialwatch"), Demo: h.opts.Demo, Notice: h.notice, OpenCount: len(h.open), Told: h.told}
+	v := view{Title: cmp.Or(h.opts.Title, "trialwatch"), Demo: h.opts.Demo, Pooled: h.opts.Pooled, Notice: h.notice, OpenCount: len(h.open), Told: h.told}
 	var feed aggregateBody
 	for _, name := range h.studies() {
 		v.Studies = append(v.Studies, h.study(name))
@@ -183,6 +185,7 @@ func (h *Hub) study(name string) studyView {
 	for _, s := range h.opts.Studies {
 		if s.ID == name {
 			v.Title, arms, regimens = cmp.Or(s.Title, name), s.ArmTitles, s.RegimenTitles
+			v.Unblinded = strings.Join(s.Unblinded, ", ")
 		}
 	}
 	var asOf time.Time
@@ -254,6 +257,14 @@ func decode[E any](p aggregateBody) []E {
 		return nil
 	}
 	return append(body.Arms, body.All)
+}
+
+// inTheArm ends a sentence on who is counted. Pooled there is no arm.
+func inTheArm[E any](entries []E) string {
+	if len(entries) == 1 {
+		return ""
+	}
+	return " in the arm"
 }
 
 // table makes a section of rows that are found by label in any of the columns, in the order in which they are first met.
@@ -345,7 +356,7 @@ func (v *studyView) toxicity(p aggregateBody) {
 	})
 	if len(groups) > 0 {
 		v.Sections = append(v.Sections, section{
-			Title: "Toxicity", Note: "Patients, each counted once a term at the worst CTCAE grade, of all enrolled in the arm; below, exact 95 % limits in percent.", Groups: groups,
+			Title: "Toxicity", Note: "Patients, each counted once a term at the worst CTCAE grade, of all enrolled" + inTheArm(entries) + "; below, exact 95 % limits in percent.", Groups: groups,
 		})
 	}
 }
@@ -447,7 +458,7 @@ func regimenOf(e *aggregate.ExposureEntry, id string) *aggregate.RegimenEntry {
 
 func (v *studyView) deviations(p aggregateBody) {
 	entries := decode[aggregate.DeviationsEntry](p)
-	t := newTable("Deviations", "Patients with at least one, of all enrolled in the arm.", len(entries))
+	t := newTable("Deviations", "Patients with at least one, of all enrolled"+inTheArm(entries)+".", len(entries))
 	names := map[string]string{
 		"dev.dose-missed": "Dose missed", "dev.dose-late": "Dose late", "dev.dose-early": "Dose early", "dev.dose-refused": "Dose refused",
 		"dev.dose-held-unsupported": "Dose held, no criterion in the data",

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -32,6 +33,8 @@ type Options struct {
 	Studies []Study        // that are loaded, in the order in which the page shows them
 	Zone    *time.Location // in which times are shown, nil = UTC
 	Demo    bool           // the page says that the data are simulated
+	// Pooled is for who may not see the arms: the page takes pooled panels and nothing else, and has no place for more.
+	Pooled bool
 	// Beside, if not nil, makes a table that puts the panels, by name, beside other figures; without one it returns nil.
 	Beside func(panels map[string][]byte) (*Beside, error)
 }
@@ -51,6 +54,7 @@ type BesideRow struct {
 // Study is how the page names a study and its arms.
 type Study struct {
 	ID, Title     string
+	Unblinded     []string          // the roles that may see the arms, nil: whoever sees the page
 	ArmTitles     map[string]string // by arm id
 	RegimenTitles map[string]string // by regimen id
 }
@@ -108,11 +112,14 @@ func (h *Hub) SetNotice(text string) {
 	h.tell()
 }
 
-// Panel takes in a published panel.
+// Panel takes in a published panel: a pooled one if the page is for who may not see the arms, else one by arm.
 func (h *Hub) Panel(data []byte) error {
 	var p aggregate.Panel
 	if err := json.Unmarshal(data, &p); err != nil {
 		return fmt.Errorf("panel: %w", err)
+	}
+	if (p.Kind == "pooled") != h.opts.Pooled {
+		return fmt.Errorf("panel %s of %s is of kind %q: not for this page", p.Name, p.Study, p.Kind)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -124,8 +131,11 @@ func (h *Hub) Panel(data []byte) error {
 	return nil
 }
 
-// Alert takes in a published alert.
+// Alert takes in a published alert. It names the arm of its patient.
 func (h *Hub) Alert(data []byte) error {
+	if h.opts.Pooled {
+		return errors.New("alert: not for this page")
+	}
 	var ce struct {
 		Data struct {
 			alert.Event
