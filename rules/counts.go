@@ -63,25 +63,22 @@ func (c *Case) readCounts(timed bool) []count {
 		}
 		ns = append(ns, n)
 	}
-	derived := c.derivedCounts(timed)
-	if len(derived) == 0 {
-		return ns
-	}
-	for _, d := range derived {
-		at, found := slices.BinarySearchFunc(ns, d.at, func(n count, t time.Time) int { return n.at.Compare(t) })
-		if !found {
-			ns = slices.Insert(ns, at, d)
-		}
+	if derived := c.derivedCounts(timed, ns); len(derived) > 0 {
+		ns = append(ns, derived...)
+		slices.SortFunc(ns, func(a, b count) int { return a.at.Compare(b.at) }) // no two are of one instant
 	}
 	return ns
 }
 
-// derivedCounts are the counts at instants without an absolute one; instants with one are skipped by the caller.
-func (c *Case) derivedCounts(timed bool) []count {
+// derivedCounts are the counts at instants without an absolute one.
+func (c *Case) derivedCounts(timed bool, absolute []count) []count {
 	panels := map[time.Time]map[string][]timeline.Point{}
 	var instants []time.Time
 	for _, name := range countConcepts[1:] {
 		for _, p := range c.results(name, timed) {
+			if _, found := slices.BinarySearchFunc(absolute, p.Fact.At.Start, func(n count, t time.Time) int { return n.at.Compare(t) }); found {
+				continue
+			}
 			at := p.Fact.At.Start.UTC()
 			if panels[at] == nil {
 				panels[at] = map[string][]timeline.Point{}
