@@ -118,8 +118,10 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 		dose.drug = read
 	case "MedicationRequest":
 		// Only orders say that they end. One that another resource names, or that proposes, says nothing.
-		drug = d.read(d.medication(h, r).drug)
-		relevant = drug != "" && slices.Contains(orders, str(h.doc.get("intent")))
+		dose = d.medication(h, r)
+		read := d.read(dose.drug)
+		relevant = (read != "" || dose.elsewhere != "" && dose.drug == "") && slices.Contains(orders, str(h.doc.get("intent")))
+		dose.drug = read
 	case "Procedure":
 		var code codeable
 		parse(h.doc.get("code"), &code)
@@ -193,7 +195,7 @@ func (d *Decoder) judge(h *head, r *resolver, raw []byte) (f *timeline.Fact, rel
 	case "Procedure":
 		p = d.procedure(h, drug, f)
 	case "MedicationRequest":
-		p = d.order(h, drug, f)
+		p = d.order(h, dose, f)
 	case "ResearchSubject":
 		p = d.enrolment(h, r, f)
 	case "Encounter":

@@ -121,6 +121,9 @@ func summary(o *fhir.Outcome) string {
 	}
 	if o := f.Order; o != nil {
 		fmt.Fprintf(&b, " order %s %s", o.Drug, o.Status)
+		if o.Medication != "" {
+			fmt.Fprintf(&b, " see %s", o.Medication)
+		}
 	}
 	if a := f.AdverseEvent; a != nil {
 		fmt.Fprintf(&b, " adverse event %s", a.Term)

@@ -146,6 +146,9 @@ func New(cfg Config) (*Decoder, error) {
 // was not relevant to the one may be to the other.
 func (d *Decoder) Relevance() string { return d.relevance }
 
+// alsoRelevant is what this decoder makes facts of and an earlier one did not, whatever its codes: it changes the name, so that what is stored is read again.
+const alsoRelevant = "orders that name their drug by a Medication"
+
 func relevance(cfg *Config, sites map[string]Site) string {
 	type codes struct {
 		Concepts []Concept
@@ -157,7 +160,7 @@ func relevance(cfg *Config, sites map[string]Site) string {
 	}
 	h := sha256.New()
 	h.Write(codesYAML)
-	if err := json.NewEncoder(h).Encode([]any{cfg.Reads, cfg.Concepts, of}); err != nil {
+	if err := json.NewEncoder(h).Encode([]any{cfg.Reads, cfg.Concepts, of, alsoRelevant}); err != nil {
 		panic("fhir: plain data: " + err.Error())
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])

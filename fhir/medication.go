@@ -11,12 +11,12 @@ import (
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
-// given is what an administration says of the drug.
+// given is what an administration or an order says of the drug.
 type given struct {
 	drug      string             // a concept, "" for none that is known
 	strength  *timeline.Strength // of the contained Medication
-	elsewhere string             // "Medication/<id>" of a resource of its own that says what was given, "" where there is none
-	// resolved: the administration itself says what was given, if only that it is another drug.
+	elsewhere string             // "Medication/<id>" of a resource of its own that says which drug it is, "" where there is none
+	// resolved: the resource itself says which drug it is, if only that it is another one.
 	resolved bool
 }
 
@@ -276,11 +276,11 @@ func (d *Decoder) procedure(h *head, kind string, f *timeline.Fact) *problem {
 var orders = []string{"order", "original-order", "reflex-order", "filler-order", "instance-order"}
 
 // order turns a MedicationRequest into a fact. R4 has no time at which one was stopped: that is when it was last updated.
-func (d *Decoder) order(h *head, drug string, f *timeline.Fact) *problem {
+func (d *Decoder) order(h *head, g given, f *timeline.Fact) *problem {
 	if _, p := d.parseProjection(h); p != nil {
 		return p
 	}
 	f.At.Start = f.Version.LastUpdated
-	f.Order = &timeline.Order{Drug: drug, Status: h.status}
+	f.Order = &timeline.Order{Drug: g.drug, Status: h.status, Medication: g.elsewhere}
 	return nil
 }

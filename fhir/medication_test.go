@@ -13,8 +13,15 @@ var orderRows = []row{
 	{"in force", with(request, `"stopped"`, `"active"`), with(stopped, "stopped", "active")},
 	{"a proposal is no order", with(request, `"intent":"order"`, `"intent":"proposal"`), "not relevant"},
 	{"of another drug", with(request, "70223", "5640"), "not relevant"},
-	{"by the words of a reference", with(request, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"Medication/m","display":"Proleukin"}`), stopped},
-	{"by a reference alone it is nobody's", with(request, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"Medication/m"}`), "not relevant"},
+	{"by a reference with a display", ordered(`"Medication/m","display":"Proleukin"`), stopped + " see Medication/m"},
+	{"by a reference alone: a Medication may say it", ordered(`"Medication/m"`), with(stopped, "aldesleukin ", " ") + " see Medication/m"},
+	{"in a version of it", ordered(`"Medication/m/_history/2"`), with(stopped, "aldesleukin ", " ") + " see Medication/m"},
+	{"a display that names another drug", ordered(`"Medication/m","display":"Aspirin 81 MG"`), "not relevant"},
+	{"a proposal by a reference is no order", with(ordered(`"Medication/m"`), `"intent":"order"`, `"intent":"proposal"`), "not relevant"},
+	{"a Medication of another server, which nothing here can answer", ordered(`"https://elsewhere.example.org/fhir/Medication/9"`), "not relevant"},
+	{"by its identifier only", ordered(`null,"identifier":{"system":"urn:x","value":"9"}`), "not relevant"},
+	{"contained", add(ordered(`"#d"`), `"contained":[`+with(vial, `"id":"9"`, `"id":"d"`)+`]`), stopped},
+	{"an order by a reference that is taken back", with(ordered(`"Medication/m"`), `"stopped"`, `"entered-in-error"`), `void MedicationRequest/q1 of "Patient/p1"`},
 	{"cancelled takes it back", with(request, `"stopped"`, `"cancelled"`), `void MedicationRequest/q1 of "Patient/p1"`},
 	{"in error", with(request, `"stopped"`, `"entered-in-error"`), `void MedicationRequest/q1 of "Patient/p1"`},
 	{"a status that R4 has not", with(request, `"stopped"`, `"ended"`), "dead letter invalid-code" + markQ1},
@@ -34,6 +41,11 @@ const (
 // elsewhere is an administration whose drug is in another resource.
 func elsewhere(reference string) string {
 	return with(administration, rxnormIL2, `"medicationReference":{"reference":`+reference+`}`)
+}
+
+// ordered is an order whose drug is in another resource.
+func ordered(reference string) string {
+	return with(request, rxnormIL2, `"medicationReference":{"reference":`+reference+`}`)
 }
 
 // productRows are Medications: nobody's, and what administrations that refer to them gave.

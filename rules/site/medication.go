@@ -6,11 +6,11 @@ import (
 	"github.com/trialwatch/trialwatch/rules/timeline"
 )
 
-// This file joins administrations with the Medications that say what was given. A Medication is nobody's: it stands beside the patients, and every
-// timeline sees the administrations that refer to it as it completes them. Whichever of the two comes first, or is corrected or voided later, the timelines end
+// This file joins administrations and orders with the Medications that say which drug it was. A Medication is nobody's: it stands beside the patients, and every
+// timeline sees what refers to it as it completes it. Whichever of the two comes first, or is corrected or voided later, the timelines end
 // the same.
 
-// use notes that a version of an administration refers to a Medication, and brings that in if it is parked and needed.
+// use notes that a version of an administration or an order refers to a Medication, and brings that in if it is parked and needed.
 func (s *Site) use(r *resource, medication string, changed map[string]bool) {
 	if s.uses[medication] == nil {
 		s.uses[medication] = map[*resource]bool{}
@@ -26,7 +26,7 @@ func (s *Site) use(r *resource, medication string, changed map[string]bool) {
 	}
 }
 
-// applyProduct takes a version of a Medication in: every administration that refers to it is seen anew.
+// applyProduct takes a version of a Medication in: everything that refers to it is seen anew.
 func (s *Site) applyProduct(f *timeline.Fact, changed map[string]bool) {
 	r := s.resources[f.Ref]
 	if r == nil {
@@ -53,27 +53,31 @@ func (s *Site) applyProduct(f *timeline.Fact, changed map[string]bool) {
 	}
 }
 
-// joined is an administration as its Medication completes it. What that names goes before the display of the reference, which goes before nothing: while the
-// Medication has not come, or was taken back, the administration waits. One of another drug is nothing that a rule reads.
+// joined is an administration or an order as its Medication completes it. What that names goes before the display of the reference, which goes before nothing:
+// while the Medication has not come, or was taken back, it waits. One of another drug is nothing that a rule reads.
 func (s *Site) joined(f *timeline.Fact) *timeline.Fact {
-	if f.Dose == nil || f.Dose.Medication == "" {
+	medication := f.Medication()
+	if medication == "" {
 		return f
 	}
-	g, d := *f, *f.Dose
-	ref := refOf(d.Medication)
-	if r := s.resources[ref]; r != nil {
-		if product, doubtful := r.Current(); product != nil && product.Product != nil {
-			p := product.Product
-			switch {
-			case p.Drug != "":
-				d.Drug, d.Strength = p.Drug, p.Strength
-			case p.Other || d.Drug == "":
-				return asVoid(f)
-			}
-			d.Product, d.Doubtful = product, doubtful
+	g := *f
+	if f.Order != nil {
+		o := *f.Order
+		product, doubtful, other := s.product(medication, &o.Drug)
+		if other {
+			return asVoid(f)
 		}
-	} else if s.parking != nil && s.parking.products[hash(ref)] {
+		o.Product, o.Doubtful = product, doubtful
+		g.Order = &o
+		return &g
+	}
+	d := *f.Dose
+	product, doubtful, other := s.product(medication, &d.Drug)
+	if other {
 		return asVoid(f)
+	}
+	if d.Product, d.Doubtful = product, doubtful; product != nil && product.Product.Drug != "" {
+		d.Strength = product.Product.Strength
 	}
 	if g.Dose = &d; d.Drug == timeline.TIL {
 		g.Dose, g.Procedure = nil, &timeline.Procedure{Kind: timeline.TIL, Status: d.Status, Product: d.Product, Doubtful: d.Doubtful}
@@ -81,7 +85,28 @@ func (s *Site) joined(f *timeline.Fact) *timeline.Fact {
 	return &g
 }
 
-// parkProduct forgets a version of a Medication that no held administration refers to, and reports whether it did.
+// product is the version of a Medication that says which drug it is, nil where it has not come or was taken back, and whether that is in doubt; other says that it
+// is a drug which no rule reads. drug, what the display of the reference names, becomes what the Medication names.
+func (s *Site) product(medication string, drug *string) (product *timeline.Fact, doubtful, other bool) {
+	ref := refOf(medication)
+	r := s.resources[ref]
+	if r == nil {
+		return nil, false, s.parking != nil && s.parking.products[hash(ref)]
+	}
+	product, doubtful = r.Current()
+	if product == nil || product.Product == nil {
+		return nil, false, false
+	}
+	switch p := product.Product; {
+	case p.Drug != "":
+		*drug = p.Drug
+	case p.Other || *drug == "":
+		return nil, false, true
+	}
+	return product, doubtful, false
+}
+
+// parkProduct forgets a version of a Medication to which nothing that is held refers, and reports whether it did.
 func (s *Site) parkProduct(f *timeline.Fact) bool {
 	if s.parking == nil || s.resources[f.Ref] != nil || len(s.uses[f.Ref.String()]) > 0 {
 		return false

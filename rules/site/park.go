@@ -24,7 +24,7 @@ type parking struct {
 // person is enrolled, is found to be a patient who is, or when a resource of theirs turns out to be such a patient's. load returns every fact
 // given to [Site.Apply] that the identity owns ([timeline.Fact.Owner]); facts that it repeats do no harm. What is true of a patient does not depend on Park.
 //
-// Medications are not held either until an administration that is held refers to one.
+// Medications are not held either until something that is held refers to one.
 //
 // Call it before the first fact. After each Apply look at [Site.Err].
 func (s *Site) Park(load func(identity string) ([]*timeline.Fact, error)) {

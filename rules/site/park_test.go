@@ -104,6 +104,9 @@ func ward(seed uint64) (*rand.Rand, []*timeline.Fact) {
 			if r.IntN(8) == 0 {
 				f.State, f.Product = timeline.Refused, nil
 			}
+		case n > 9 && r.IntN(3) == 0:
+			id := fmt.Sprint("q-", r.IntN(3))
+			f = ordered(id, next(id), pick(), fmt.Sprint("x", r.IntN(4)), []string{"stopped", "stopped", "active"}[r.IntN(3)], float64(r.IntN(12)-40))
 		case n > 9:
 			id := fmt.Sprint("m-", r.IntN(4))
 			f = given(id, next(id), pick(), fmt.Sprint("x", r.IntN(4)), []string{"", "", timeline.Aldesleukin}[r.IntN(3)], float64(r.IntN(7)-24))

@@ -26,7 +26,7 @@ type Site struct {
 	refs      map[string]map[*resource]bool             // resources that some version says are of an identity
 	claims    map[string]map[string]struct{}            // identifier → references of the Patient resources that carry it
 	links     map[string]string                         // "Patient/old" → "Patient/new"
-	uses      map[string]map[*resource]bool             // "Medication/x" → administrations of which some version refers to it
+	uses      map[string]map[*resource]bool             // "Medication/x" → administrations and orders of which some version refers to it
 	holders   map[subjectKey]*Patient                   // in whose standing the alerts of a subject are
 	parking   *parking                                  // nil: every fact is held
 	feed      timeline.Feed                             // what was sent about anybody
@@ -126,8 +126,8 @@ func (s *Site) apply(f *timeline.Fact, changed map[string]bool) {
 	if !r.Add(f) {
 		return
 	}
-	if f.Dose != nil && f.Dose.Medication != "" {
-		s.use(r, f.Dose.Medication, changed)
+	if m := f.Medication(); m != "" {
+		s.use(r, m, changed)
 	}
 	if id := f.Patient.Identity(); id != "" {
 		if s.refs[id] == nil {
@@ -149,7 +149,7 @@ func person(f *timeline.Fact) *timeline.Person {
 }
 
 // place gives a new version of a resource to the timelines that hold it, and all versions to one that newly does. A timeline sees a version
-// that names somebody else as a void, and an administration as its Medication completes it.
+// that names somebody else as a void, and an administration or an order as its Medication completes it.
 func (s *Site) place(r *resource, f *timeline.Fact, changed map[string]bool) {
 	if id := f.Patient.Identity(); id != "" {
 		if to := s.resolve(id); !slices.Contains(r.attached, to) {

@@ -74,6 +74,7 @@ func count(id string, version int, patient, value string, hours float64) *timeli
 
 func void(f *timeline.Fact) *timeline.Fact {
 	f.State, f.Results, f.Dose, f.Product = timeline.Void, nil, nil, nil
+	f.Order = nil
 	return f
 }
 
@@ -95,6 +96,13 @@ func infusion(id, patient string) *timeline.Fact {
 func given(id string, version int, patient, medication, display string, hours float64) *timeline.Fact {
 	f := fact("MedicationAdministration", id, version, patient, hours)
 	f.Dose = &timeline.Dose{Drug: display, Status: "completed", Medication: "Medication/" + medication}
+	return f
+}
+
+// ordered is a version of an order of what a Medication says.
+func ordered(id string, version int, patient, medication, status string, hours float64) *timeline.Fact {
+	f := fact("MedicationRequest", id, version, patient, hours)
+	f.Order = &timeline.Order{Status: status, Medication: "Medication/" + medication}
 	return f
 }
 

@@ -348,6 +348,46 @@ var stories = []struct {
 		nil,
 	},
 	{
+		"a stopped order by a Medication ends what is expected, when that comes",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/p1"), ordered("q", 1, "Patient/p1", "x", "stopped", -36), product("x", 1, timeline.Aldesleukin)}
+		},
+		[]string{},
+		[]string{"opened S-001 dev.dose-missed", "retracted S-001 dev.dose-missed, no longer supported: Medication/x version 1"},
+	},
+	{
+		"but not while another order by the same Medication is in force",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/p1"), ordered("q", 1, "Patient/p1", "x", "stopped", -36), ordered("r", 1, "Patient/p1", "x", "active", -36),
+				product("x", 1, timeline.Aldesleukin),
+			}
+		},
+		[]string{"Patient/p1: S-001 dev.dose-missed"},
+		nil,
+	},
+	{
+		"an order by a Medication that is corrected to another drug says nothing of this one",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/p1"), ordered("q", 1, "Patient/p1", "x", "stopped", -36), product("x", 1, timeline.Aldesleukin), product("x", 2, "other"),
+			}
+		},
+		[]string{"Patient/p1: S-001 dev.dose-missed"},
+		nil,
+	},
+	{
+		"an order by a Medication that is taken back waits again, and so does one whose Medication never comes",
+		func() []*timeline.Fact {
+			return []*timeline.Fact{
+				enrolled("rs-1", "Patient/p1", "S-001"), infusion("til", "Patient/p1"), ordered("q", 1, "Patient/p1", "x", "stopped", -36), product("x", 1, timeline.Aldesleukin), void(product("x", 2, "")),
+				ordered("r", 1, "Patient/p1", "y", "active", -36),
+			}
+		},
+		[]string{"Patient/p1: S-001 dev.dose-missed"},
+		nil,
+	},
+	{
 		"records are joined, and the Medication comes last",
 		func() []*timeline.Fact {
 			return []*timeline.Fact{

@@ -119,6 +119,17 @@ func (f *Fact) Reason() string {
 	return s
 }
 
+// Medication is the resource that says which drug was given or ordered, "Medication/<id>", "" where the fact says so itself.
+func (f *Fact) Medication() string {
+	switch {
+	case f.Dose != nil:
+		return f.Dose.Medication
+	case f.Order != nil:
+		return f.Order.Medication
+	}
+	return ""
+}
+
 // KnownAt is when what a fact says could first be known: its receipt, or that of the Medication which says what was given, whichever is later.
 func (f *Fact) KnownAt() time.Time {
 	var product *Fact
@@ -127,6 +138,8 @@ func (f *Fact) KnownAt() time.Time {
 		product = f.Dose.Product
 	case f.Procedure != nil:
 		product = f.Procedure.Product
+	case f.Order != nil:
+		product = f.Order.Product
 	}
 	if product != nil && product.ReceivedAt.After(f.ReceivedAt) {
 		return product.ReceivedAt
@@ -425,8 +438,12 @@ type AdverseEvent struct {
 
 // Order is one MedicationRequest. [Fact.At] is when it was last updated, zero where the resource does not say.
 type Order struct {
-	Drug   string `json:"drug"`
+	Drug   string `json:"drug"`   // "" where only Medication can tell, and that has not come
 	Status string `json:"status"` // FHIR code: active, on-hold, completed, stopped, draft, unknown
+	// Medication, Product and Doubtful are those of [Dose].
+	Medication string `json:"medication,omitempty"`
+	Product    *Fact  `json:"-"`
+	Doubtful   bool   `json:"-"`
 }
 
 // ClinicianGrade is the concept of an AdverseEvent.

@@ -174,7 +174,7 @@ func (t *Timeline) Doubtful(ref Ref) bool {
 
 // inDoubt reports that the Medication is doubtful which says what a fact gave.
 func inDoubt(f *Fact) bool {
-	return f != nil && (f.Dose != nil && f.Dose.Doubtful || f.Procedure != nil && f.Procedure.Doubtful)
+	return f != nil && (f.Dose != nil && f.Dose.Doubtful || f.Procedure != nil && f.Procedure.Doubtful || f.Order != nil && f.Order.Doubtful)
 }
 
 func (t *Timeline) remove(f *Fact) {
