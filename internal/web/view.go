@@ -112,7 +112,7 @@ type siteRow struct {
 
 const (
 	notKnown = "NA"
-	clock    = "2 Jan 15:04"
+	clock    = "2 Jan 2006 15:04" // a trial lasts for years
 )
 
 // view makes the page's content, and returns what will be closed when it is out of date.
