@@ -66,7 +66,7 @@ func New(o Options) (*Report, error) {
 		}
 	}
 	r := &Report{Options: o}
-	for _, section := range []func() []Table{m.disposition, m.exposure, m.toxicity, m.deviations, m.stay, m.response, m.survival, m.biomarkers, m.feed} {
+	for _, section := range []func() []Table{m.disposition, m.exposure, m.toxicity, m.stopping, m.deviations, m.stay, m.response, m.survival, m.biomarkers, m.feed} {
 		r.Tables = append(r.Tables, section()...)
 	}
 	return r, m.err

@@ -21,6 +21,7 @@ import (
 	"github.com/trialwatch/trialwatch/internal/report"
 	"github.com/trialwatch/trialwatch/internal/sim"
 	"github.com/trialwatch/trialwatch/rules"
+	"github.com/trialwatch/trialwatch/rules/aggregate"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
@@ -173,6 +174,47 @@ func TestSessionsOfABlindedTrial(t *testing.T) {
 	exposure = r.Tables[slices.IndexFunc(r.Tables, func(t report.Table) bool { return t.ID == "exposure" })]
 	if !slices.ContainsFunc(exposure.Rows, func(r report.Row) bool { return r.Group == "IL-2" }) {
 		t.Error("the open session of an open trial has lost IL-2")
+	}
+}
+
+// Where the arms stand by the stopping boundaries is for the closed session.
+func TestStoppingBoundariesOfTheClosedSession(t *testing.T) {
+	p, err := protocols.TIL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 2, 16, 12, 0, 0, 0, time.UTC)
+	var patients []rules.Summary
+	for i := range 5 { // three of three in the first arm, one of two in the second
+		n := rules.Counted{Boundary: p.Stopping[0].ID, From: at}
+		if i < 4 {
+			n.Toxic, n.Known = at, at
+		}
+		patients = append(patients, rules.Summary{Enrolled: true, Treated: true, Arm: p.Arms[i/3].ID, Stopping: []rules.Counted{n}})
+	}
+	of := func(session report.Session) *report.Report {
+		r, err := report.New(report.Options{Protocol: p, Panels: aggregate.Panels(p, patients, nil, at), Session: session, Cutoff: at, Received: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if slices.ContainsFunc(of(report.Open).Tables, func(t report.Table) bool { return t.ID == "stopping" }) {
+		t.Error("the open session shows where the arms stand")
+	}
+	var b bytes.Buffer
+	if err := of(report.Closed).HTML(&b); err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(b.String(), `<section id="stopping"`)
+	section, _, _ = strings.Cut(section, "</section>")
+	for _, want := range []string{
+		`Patients</th><td>3/3</td><td>1/2</td><td></td>`, `Probability of a share above 0.3</th><td>0.976</td>`, `Cut</th><td>0.95</td><td>0.95</td><td></td>`,
+		`Stop at</th><td>3/3</td><td>none of 2</td><td></td>`, `Crossed</th><td>YES</td><td>no</td><td></td>`,
+	} {
+		if !strings.Contains(section, want) {
+			t.Errorf("the table does not say %q: %s", want, section)
+		}
 	}
 }
 

@@ -88,6 +88,9 @@ func (v *Value) text() (main, sub string) {
 		return v.probability(), ""
 	}
 	main = v.figure(v.Main)
+	if v.Statistic == "posterior" || v.Statistic == "cut" || v.Statistic == "reverse KM median" { // without limits
+		return main, ""
+	}
 	if v.Main == nil && v.Low == nil && v.High == nil {
 		return main, strings.TrimPrefix(v.of(), ", ")
 	}

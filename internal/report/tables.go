@@ -203,17 +203,9 @@ func (m *maker) exposure() []Table {
 				return median(r.Cumulative)
 			}))
 		}
-		for _, o := range []struct {
-			word string
-			of   func(aggregate.Total) int
-		}{
-			{"given", func(t aggregate.Total) int { return t.Given }},
-			{"held", func(t aggregate.Total) int { return t.Held }},
-			{"refused", func(t aggregate.Total) int { return t.Refused }},
-			{"missed", func(t aggregate.Total) int { return t.Missed }},
-		} {
-			if o.of(all.Total) > 0 {
-				row(t, group, "Doses "+o.word, true, es, of(func(r *aggregate.RegimenEntry) Value { return count(o.of(r.Total)) }))
+		for word, n := range aggregate.Outcomes() {
+			if n(all.Total) > 0 {
+				row(t, group, "Doses "+word, true, es, of(func(r *aggregate.RegimenEntry) Value { return count(n(r.Total)) }))
 			}
 		}
 	}
@@ -310,6 +302,48 @@ func (m *maker) term(e *aggregate.ToxicityEntry, name string) aggregate.TermEntr
 	}
 	none := aggregate.NewProportion(0, e.N)
 	return aggregate.TermEntry{Term: name, Any: none, Ge3: none, Emergent: aggregate.Worst{Any: none, Ge3: none}}
+}
+
+// stopping is where each arm, or the trial, stands by the protocol's stopping boundaries: for those who decide, in the closed session.
+func (m *maker) stopping() []Table {
+	p, ok := read[aggregate.ToxicityEntry, struct{}](m, aggregate.Toxicity)
+	if !ok || !m.closed || len(m.p.Stopping) == 0 {
+		return nil
+	}
+	t := m.table("stopping", "Stopping boundaries", "Patients with such a toxicity, of those who count from the first study treatment on. A boundary is crossed when the probability that the true share is above the limit, "+
+		"by a beta prior and these patients, is above the cut (Thall, Simon and Estey 1995). It asks for a pause until somebody has looked, and decides nothing.")
+	es := entries(m, &p)
+	for i := range m.p.Stopping {
+		b := &m.p.Stopping[i]
+		cells := func(value func(aggregate.StoppingEntry) Value) func(*aggregate.ToxicityEntry) Value {
+			return func(e *aggregate.ToxicityEntry) Value {
+				for _, s := range e.Stopping {
+					if s.Boundary == b.ID {
+						return value(s)
+					}
+				}
+				return Value{} // the boundary is not for this column
+			}
+		}
+		row(t, b.Title, "Patients", false, es, cells(func(s aggregate.StoppingEntry) Value { return Value{Statistic: "events", N: &s.Patients, Of: &s.Of} }))
+		row(t, b.Title, fmt.Sprintf("Probability of a share above %g", b.Limit.Float()), true, es, cells(func(s aggregate.StoppingEntry) Value {
+			return Value{Statistic: "posterior", Main: &s.Posterior, decimals: 3}
+		}))
+		row(t, b.Title, "Cut", true, es, cells(func(s aggregate.StoppingEntry) Value { return Value{Statistic: "cut", Main: &s.Cut, decimals: -1} }))
+		row(t, b.Title, "Stop at", true, es, cells(func(s aggregate.StoppingEntry) Value {
+			if s.Stop == nil {
+				return Value{Statistic: "text", Text: fmt.Sprintf("none of %d", s.Of)}
+			}
+			return Value{Statistic: "events", N: s.Stop, Of: &s.Of}
+		}))
+		row(t, b.Title, "Crossed", true, es, cells(func(s aggregate.StoppingEntry) Value {
+			if s.Met {
+				return Value{Statistic: "text", Text: "YES"}
+			}
+			return Value{Statistic: "text", Text: "no"}
+		}))
+	}
+	return []Table{*t}
 }
 
 func (m *maker) deviations() []Table {

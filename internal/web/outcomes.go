@@ -72,7 +72,7 @@ func (v *studyView) survival(p aggregateBody) {
 		{"Progression-free survival", func(e *aggregate.SurvivalEntry) *aggregate.SurvivalCurve { return &e.PFS }, c.PFS.LogRankP},
 		{"Overall survival", func(e *aggregate.SurvivalEntry) *aggregate.SurvivalCurve { return &e.OS }, c.OS.LogRankP},
 	} {
-		note := "Kaplan-Meier, months, with 95 % limits; NA is not reached."
+		note := "Kaplan-Meier, months, with 95 % limits; follow-up by the reverse curve; NA is not reached."
 		if compared {
 			note += " " + pValue("Log-rank", x.p, c.Descriptive)
 		}
@@ -85,6 +85,7 @@ func (v *studyView) survival(p aggregateBody) {
 			}
 			t.set("Median", false, i, cell{Main: limit(s.Median), Sub: "95 % CI " + limit(s.Low) + "–" + limit(s.High), Share: -1})
 			t.set("Events", true, i, cell{Main: fmt.Sprintf("%d of %d", s.Events, s.N), Share: -1})
+			t.set("Median follow-up", true, i, cell{Main: limit(s.FollowUp), Share: -1})
 			for _, r := range s.Rates {
 				cl := cell{Main: notKnown, Share: -1}
 				if r.Estimate != nil {

@@ -95,10 +95,11 @@ type row struct {
 	Cells []cell
 }
 
-// cell is a figure, and below it what qualifies it. Share, 0 to 100, draws a bar; a negative one draws none.
+// cell is a figure, and below it what qualifies it. Share, 0 to 100, draws a bar; a negative one draws none. Alarm asks for a look.
 type cell struct {
 	Main, Sub string
 	Share     float64
+	Alarm     bool
 }
 
 type alertRow struct {
@@ -200,6 +201,7 @@ func (h *Hub) study(name string) studyView {
 	}
 	v.enrolment(h.panels[name][aggregate.Enrolment], arms)
 	v.toxicity(h.panels[name][aggregate.Toxicity])
+	v.stopping(h.panels[name][aggregate.Toxicity])
 	v.exposure(h.panels[name][aggregate.Exposure], regimens)
 	v.response(h.panels[name][aggregate.Response])
 	v.survival(h.panels[name][aggregate.Survival])
@@ -361,6 +363,57 @@ func (v *studyView) toxicity(p aggregateBody) {
 	}
 }
 
+// stopping shows where each arm, or the trial, stands by the stopping boundaries, one after the other.
+func (v *studyView) stopping(p aggregateBody) {
+	entries := decode[aggregate.ToxicityEntry](p)
+	t := newTable("Stopping boundaries", "Patients with such a toxicity, of those who count from the first treatment on. A boundary is crossed when the probability that the true share is above the limit "+
+		"(Thall, Simon and Estey 1995) is above the cut: the arm, or the trial, should pause until somebody has looked.", len(entries))
+	var seen []string
+	for _, e := range entries {
+		for _, b := range e.Stopping {
+			if slices.Contains(seen, b.Boundary) {
+				continue
+			}
+			seen = append(seen, b.Boundary)
+			rows := []row{
+				{Label: b.Title}, {Label: fmt.Sprintf("Probability of more than %.4g %%", 100*b.Limit), Sub: true}, {Label: "Stop at", Sub: true}, {Label: "Boundary", Sub: true},
+			}
+			for i := range entries {
+				at := slices.IndexFunc(entries[i].Stopping, func(s aggregate.StoppingEntry) bool { return s.Boundary == b.Boundary })
+				for j := range rows {
+					c := cell{Main: "–", Share: -1} // the boundary is not for this column
+					if at >= 0 {
+						c = stoppingCell(j, &entries[i].Stopping[at])
+					}
+					rows[j].Cells = append(rows[j].Cells, c)
+				}
+			}
+			t.Rows = append(t.Rows, rows...)
+		}
+	}
+	v.add(t)
+}
+
+// stoppingCell is the figure of one of the four rows of a boundary.
+func stoppingCell(row int, s *aggregate.StoppingEntry) cell {
+	c := cell{Share: -1}
+	switch row {
+	case 0:
+		c.Main = fmt.Sprintf("%d of %d", s.Patients, s.Of)
+	case 1:
+		c.Main, c.Sub = fmt.Sprintf("%.3f", s.Posterior), fmt.Sprintf("cut %g", s.Cut)
+	case 2:
+		if c.Main = "none of " + strconv.Itoa(s.Of); s.Stop != nil {
+			c.Main = fmt.Sprintf("%d of %d", *s.Stop, s.Of)
+		}
+	case 3:
+		if c.Main = "not crossed"; s.Met {
+			c.Main, c.Alarm = "CROSSED", true
+		}
+	}
+	return c
+}
+
 func rankOf(t *aggregate.TermEntry) rank {
 	worst := 0
 	for g := 1; g <= 5; g++ {
@@ -424,21 +477,13 @@ func (v *studyView) exposure(p aggregateBody, titles map[string]string) {
 				t.set(name+", doses a patient", false, i, quantile(r.Given))
 			}
 		}
-		for _, outcome := range []struct {
-			word string
-			of   func(aggregate.Total) int
-		}{
-			{"given", func(t aggregate.Total) int { return t.Given }},
-			{"held", func(t aggregate.Total) int { return t.Held }},
-			{"refused", func(t aggregate.Total) int { return t.Refused }},
-			{"missed", func(t aggregate.Total) int { return t.Missed }},
-		} {
-			if outcome.of(all.Total) == 0 {
+		for word, of := range aggregate.Outcomes() {
+			if of(all.Total) == 0 {
 				continue
 			}
 			for i, e := range entries {
 				if r := regimenOf(&e, all.Regimen); r != nil {
-					t.set(name+" "+outcome.word, true, i, count(outcome.of(r.Total)))
+					t.set(name+" "+word, true, i, count(of(r.Total)))
 				}
 			}
 		}

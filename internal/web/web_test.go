@@ -20,6 +20,7 @@ import (
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/aggregate"
 	"github.com/trialwatch/trialwatch/rules/alert"
+	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
 var onset = time.Date(2026, 2, 19, 20, 10, 0, 0, time.UTC)
@@ -174,6 +175,55 @@ func TestToxicityShowsTheWorstFirst(t *testing.T) {
 	wantParts(t, page, `<td class="nobody"><span>0/7 <i>0 %</i></span><small>0–41.0</small></td>`, "<title>grade 3: 2, grade 2: 12</title>", `class="g3" x="0" width="14.28`)
 	if strings.Contains(page, "ZgotmplZ") {
 		t.Error("the template engine refused a value")
+	}
+}
+
+// Where each arm, or the trial, stands by a stopping boundary: three of three unexpected toxicities cross it, one of two cannot yet.
+func TestStoppingBoundariesAreShown(t *testing.T) {
+	p, err := protocols.TIL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cohort []rules.Summary
+	for i, toxic := range []bool{true, true, true, true, false} {
+		n := rules.Counted{Boundary: p.Stopping[0].ID, From: onset.Add(time.Duration(i) * time.Hour)}
+		if toxic {
+			n.Toxic, n.Known = n.From, n.From
+		}
+		cohort = append(cohort, rules.Summary{Enrolled: true, Treated: true, Arm: p.Arms[i/3].ID, Stopping: []rules.Counted{n}})
+	}
+	perTrial := *p
+	perTrial.Stopping = slices.Clone(p.Stopping)
+	perTrial.Stopping[0].Per = protocol.PerTrial
+	for _, tt := range []struct {
+		name     string
+		protocol *protocol.Protocol
+		want     []string
+	}{
+		{"an arm each", p, []string{
+			`>Unexpected toxicity of grade 4 or 5</th><td><span>3 of 3</span></td><td><span>1 of 2</span></td><td><span>–</span></td>`,
+			`>Probability of more than 30 %</th><td><span>0.976</span><small>cut 0.95</small></td>`, `>Stop at</th><td><span>3 of 3</span></td><td><span>none of 2</span></td><td><span>–</span></td>`,
+			`>Boundary</th><td class="alarm"><span>CROSSED</span></td><td><span>not crossed</span></td><td><span>–</span></td>`,
+		}},
+		{"the trial", &perTrial, []string{
+			`>Unexpected toxicity of grade 4 or 5</th><td><span>–</span></td><td><span>–</span></td><td><span>4 of 5</span></td>`,
+			`>Stop at</th><td><span>–</span></td><td><span>–</span></td><td><span>4 of 5</span></td>`,
+			`>Boundary</th><td><span>–</span></td><td><span>–</span></td><td class="alarm"><span>CROSSED</span></td>`,
+		}},
+	} {
+		h := web.NewHub(web.Options{Studies: []web.Study{{ID: "til-il2"}}})
+		for _, panel := range aggregate.Panels(tt.protocol, cohort, nil, onset) {
+			body, err := wire.Encode(panel)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Panel(body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		page, _ := get(t, h)
+		t.Log(tt.name)
+		wantParts(t, page, tt.want...)
 	}
 }
 

@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -38,6 +39,14 @@ type Total struct {
 	Held    int `json:"held"`
 	Refused int `json:"refused"`
 	Missed  int `json:"missed"`
+}
+
+// Outcomes are what can become of a dose, each with how many a total has of it, in the order in which tables show them.
+func Outcomes() iter.Seq2[string, func(Total) int] {
+	return func(yield func(string, func(Total) int) bool) {
+		_ = yield("given", func(t Total) int { return t.Given }) && yield("held", func(t Total) int { return t.Held }) &&
+			yield("refused", func(t Total) int { return t.Refused }) && yield("missed", func(t Total) int { return t.Missed })
+	}
 }
 
 // SlotEntry counts patients by what became of one dose.
