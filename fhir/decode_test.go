@@ -96,8 +96,14 @@ func summary(o *fhir.Outcome) string {
 		if d.Amount != nil {
 			fmt.Fprintf(&b, " %s %s", d.Amount.Value, d.Dimension)
 		}
+		if p := d.AmountProblem; p != nil {
+			fmt.Fprintf(&b, " amount!%s", p.Reason)
+		}
 		if d.Route != "" {
 			fmt.Fprintf(&b, " %s", d.Route)
+		}
+		if d.RouteUnknown {
+			b.WriteString(" route!")
 		}
 		if d.Medication != "" {
 			fmt.Fprintf(&b, " see %s", d.Medication)

@@ -222,18 +222,27 @@ func (d *Decoder) administration(h *head, g given, f *timeline.Fact) *problem {
 		dose.Problem = &timeline.Problem{Reason: timeline.ProblemStatusUnknown}
 	}
 	if dosage := m.GetDosage(); dosage != nil {
-		dose.Route = d.concepts.route(concept(dosage.GetRoute()))
+		route := concept(dosage.GetRoute())
+		names, _ := route.named(d.concepts)
+		dose.Route = d.concepts.route(route)
+		dose.RouteUnknown = names && dose.Route == ""
 		dose.Amount, dose.Dimension, dose.AmountProblem = amount(dosage.GetDose())
+		if dosage.GetDose() == nil && dosage.GetRate() != nil {
+			dose.AmountProblem = &timeline.Problem{Reason: timeline.ProblemValueAbsent, Detail: timeline.DetailRateOnly}
+		}
 	}
 	f.Dose = dose
 	return nil
 }
 
-// amount reads a dose; nil where none was sent, or with a problem where its unit is not known or it cannot be kept exactly.
+// amount reads a dose; nil where none was sent, or with a problem where it has no number, its unit is not known, it is below zero or it cannot be kept exactly.
 func amount(q *dtpb.SimpleQuantity) (*timeline.Quantity, string, *timeline.Problem) {
+	if q == nil {
+		return nil, "", nil
+	}
 	text := q.GetValue().GetValue()
 	if text == "" {
-		return nil, "", nil
+		return nil, "", &timeline.Problem{Reason: timeline.ProblemValueAbsent}
 	}
 	n, err := decimal.Parse(text)
 	if err != nil {
@@ -242,6 +251,9 @@ func amount(q *dtpb.SimpleQuantity) (*timeline.Quantity, string, *timeline.Probl
 	u, dimension, sent, p := doseUnit(q.GetCode().GetValue(), q.GetUnit().GetValue())
 	if p != nil {
 		return nil, "", p
+	}
+	if n.Sign() < 0 {
+		return nil, "", &timeline.Problem{Reason: timeline.ProblemImplausible}
 	}
 	if n, err = u.Canonical(n); err != nil {
 		return nil, "", &timeline.Problem{Reason: timeline.ProblemValueRange}

@@ -26,6 +26,8 @@ type Case struct {
 	courses  []course
 	examined []examined // only where somebody asks for an explanation
 	listens  bool
+	// dosing judges amounts, nil where the protocol compares none.
+	dosing *dose
 	// elsewhere are given doses of another arm's regimen: no slot of the assigned arm's takes them.
 	elsewhere map[*timeline.Fact]bool
 	summary   Summary

@@ -27,6 +27,7 @@ func (c *Case) judgeCourses() []course {
 	courses := slices.Clone(w.courses)
 	if w.dosing != nil {
 		c.unreadAmounts()
+		c.unknownRoutes()
 	}
 	for i := range courses {
 		k := &courses[i]
@@ -60,6 +61,7 @@ func (c *Case) walkAll() *walk {
 	if c.Protocol.Dosing != nil {
 		w.dosing = &dose{c: c, weight: c.dosingWeight()}
 		w.dosing.surface = c.bodySurface(w.dosing.weight)
+		c.dosing = w.dosing
 		c.elsewhere = c.wrongArm(w.dosing)
 	}
 	for _, r := range c.Protocol.RegimensOf(c.Arm) {
@@ -567,6 +569,8 @@ func problemText(p *timeline.Problem) string {
 	switch {
 	case p.Detail == timeline.DetailNoUnit:
 		text = "the value has no unit"
+	case p.Detail == timeline.DetailRateOnly:
+		text = "there is a rate and no dose"
 	case p.Reason == timeline.ProblemUnitMissing && p.Detail != "":
 		text += " (" + p.Detail + ")"
 	}

@@ -364,8 +364,15 @@ func (c *Case) amounts(d *dose, k *course) {
 		is, text := d.compare(f, r)
 		switch is {
 		case unknownAmount:
-			if _, by := per(r.Dose.Unit); (by == "kg" && d.weight == nil || by == "m2" && d.surface == nil) && d.unweighed == nil {
-				d.unweighed = f
+			_, by := per(r.Dose.Unit)
+			_, by2 := per(f.Dose.Dimension)
+			switch lacking := func(by string) bool { return by == "kg" && d.weight == nil || by == "m2" && d.surface == nil }; {
+			case lacking(by) || lacking(by2):
+				if d.unweighed == nil {
+					d.unweighed = f
+				}
+			default:
+				c.inconvertible(f, r)
 			}
 			continue
 		case asPlanned:
@@ -508,10 +515,45 @@ func (d *dose) planned(r *protocol.Regimen, at time.Time) (v decimal.Rounded, wh
 	return v, "", from
 }
 
-// unreadAmounts reports doses whose amount was sent and could not be read.
+// inconvertible reports an amount that no strength relates to the planned dose: 100 mL, say, of a product of which nobody says what it holds.
+func (c *Case) inconvertible(f *timeline.Fact, r *protocol.Regimen) {
+	base, _ := per(r.Dose.Unit)
+	c.report(Finding{
+		Rule: "data.ungradable", Key: f.Ref.String() + ":amount", Onset: f.At.Start, Detected: f.KnownAt(), NeedsReview: c.Timeline.Doubtful(f.Ref),
+		Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Amount.String())},
+		Message:  fmt.Sprintf("%s, amount: nothing says how much %s %s is, so it is not compared. Review.", f.Dose.Drug, base, f.Dose.Amount),
+	})
+}
+
+// unknownRoutes reports once a drug that doses of it were recorded with a route that is not known, where the protocol plans one: whether it was the right one cannot be
+// told.
+func (c *Case) unknownRoutes() {
+	told := map[string]bool{}
+	for _, r := range c.Protocol.RegimensOf(c.Arm) {
+		if r.Route == "" || told[r.Drug] {
+			continue
+		}
+		told[r.Drug] = true
+		f := Finding{Rule: "data.ungradable", Key: r.Drug + ":route", Message: r.Title + " is recorded with a route that is not known, so it is not compared. Review."}
+		for _, d := range c.Timeline.Doses() {
+			if d.Dose.Drug != r.Drug || !d.Dose.RouteUnknown || d.Dose.Problem != nil || !d.Dose.Given() || !c.usable(d) || c.elsewhere[d] {
+				continue
+			}
+			if f.Evidence == nil {
+				f.Onset, f.Detected = d.At.Start, d.KnownAt()
+			}
+			f.Evidence = append(f.Evidence, factEvidence(d, "dose", d.Dose.Status))
+		}
+		if f.Evidence != nil {
+			c.report(f)
+		}
+	}
+}
+
+// unreadAmounts reports doses whose amount was sent and could not be read: also of one that was stopped, of which only the amount could tell whether any was given.
 func (c *Case) unreadAmounts() {
 	for _, f := range c.Timeline.Doses() {
-		if p := f.Dose.AmountProblem; p != nil && f.Dose.Problem == nil && f.Dose.Given() && c.usable(f) && c.inRegimen(f.Dose.Drug) {
+		if p := f.Dose.AmountProblem; p != nil && f.Dose.Problem == nil && (f.Dose.Given() || f.Dose.Status == "stopped") && c.usable(f) && c.inRegimen(f.Dose.Drug) {
 			c.report(Finding{
 				Rule: problemRule(p), Key: f.Ref.String() + ":amount", Onset: f.At.Start, Detected: f.KnownAt(), NeedsReview: c.Timeline.Doubtful(f.Ref),
 				Evidence: []Evidence{factEvidence(f, "dose", f.Dose.Status)}, Message: f.Dose.Drug + ", amount: " + problemText(p) + " Review.",

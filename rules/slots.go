@@ -61,7 +61,7 @@ func (c *Case) administrations(r *protocol.Regimen, k *course) []*timeline.Fact 
 		if f.Dose.Drug != r.Drug || f.Dose.Problem != nil || !c.usable(f) || c.elsewhere[f] {
 			continue
 		}
-		if i := sameDoseIn(fs, f); i >= 0 {
+		if i := c.sameDoseIn(r, fs, f); i >= 0 {
 			// The second is the greater of (receipt, id).
 			if c := f.ReceivedAt.Compare(fs[i].ReceivedAt); c < 0 || c == 0 && f.Ref.Compare(fs[i].Ref) < 0 {
 				f, fs[i] = fs[i], f
@@ -76,26 +76,37 @@ func (c *Case) administrations(r *protocol.Regimen, k *course) []*timeline.Fact 
 }
 
 // sameDoseIn is the index of a record of the same dose among those that come before in clinical time, -1 where there is none.
-func sameDoseIn(fs []*timeline.Fact, f *timeline.Fact) int {
+func (c *Case) sameDoseIn(r *protocol.Regimen, fs []*timeline.Fact, f *timeline.Fact) int {
 	for i, g := range slices.Backward(fs) {
 		if f.At.Start.Sub(g.At.Start) >= time.Minute {
 			break
 		}
-		if sameDose(f, g) {
+		if c.sameDose(r, f, g) {
 			return i
 		}
 	}
 	return -1
 }
 
-// sameDose reports two records of one given dose: same minute, same amount.
-func sameDose(a, b *timeline.Fact) bool {
+// sameDose reports two records of one given dose: same minute, same amount, in whatever units that the regimen's dose converts.
+func (c *Case) sameDose(r *protocol.Regimen, a, b *timeline.Fact) bool {
 	if !a.Dose.Given() || !b.Dose.Given() || a.At.DateOnly() || b.At.DateOnly() || a.Ref == b.Ref ||
 		!a.At.Start.Truncate(time.Minute).Equal(b.At.Start.Truncate(time.Minute)) {
 		return false
 	}
 	x, y := a.Dose.Amount, b.Dose.Amount
-	return x != nil && y != nil && a.Dose.Dimension == b.Dose.Dimension && x.Value.Cmp(y.Value) == 0
+	switch {
+	case x == nil || y == nil:
+		return false
+	case a.Dose.Dimension == b.Dose.Dimension:
+		return x.Value.Cmp(y.Value) == 0
+	case c.dosing == nil || r.Dose == nil:
+		return false
+	}
+	base, _ := per(r.Dose.Unit)
+	p, ok := c.dosing.given(a, base)
+	q, also := c.dosing.given(b, base)
+	return ok && also && p.value.Cmp(q.value) == 0
 }
 
 // walkInterval lays the records of an interval regimen over its slots.
@@ -424,10 +435,14 @@ func (c *Case) notGivenState(f *timeline.Fact) slotState {
 	return slotHeld
 }
 
-// forgetBeforeEnrolment takes slots due before the patient was in the study out of judgement.
+// forgetBeforeEnrolment takes slots due before the patient was in the study out of judgement: what was given then counts, and is neither early nor late.
 func (c *Case) forgetBeforeEnrolment(k *course) {
 	for i := range k.slots {
-		if s := &k.slots[i]; s.state == slotMissed && c.beforeEnrolment(s.due) {
+		s := &k.slots[i]
+		if !c.beforeEnrolment(s.due) {
+			continue
+		}
+		if s.early, s.late = false, false; s.state != slotGiven {
 			s.state = slotNotJudged
 		}
 	}

@@ -194,6 +194,9 @@ const (
 // DetailNoUnit is the detail of a value without any unit.
 const DetailNoUnit = "no unit"
 
+// DetailRateOnly is the detail of an amount of which only the rate was sent.
+const DetailRateOnly = "rate only"
+
 // Quantity is a number with its unit as it was sent and in the canonical unit of its analyte or dimension.
 type Quantity struct {
 	Value      decimal.Number `json:"value"`                // in the canonical unit
@@ -373,7 +376,9 @@ type Dose struct {
 	AmountProblem *Problem `json:"amountProblem,omitempty"`
 	// Dimension of Amount: "[iU]", "mg", "mL", or one of them with "/kg" or "/m2".
 	Dimension string `json:"dimension,omitempty"`
-	Route     string `json:"route,omitempty"` // "IV", "SC", "PO", "local" for one that hardly reaches the blood, or "" where not sent or not known
+	// RouteUnknown says that a route was sent and is none that is known.
+	RouteUnknown bool   `json:"routeUnknown,omitempty"`
+	Route        string `json:"route,omitempty"` // "IV", "SC", "PO", "local" for one that hardly reaches the blood, or "" where not sent or not known
 	// For are the concepts of reasonCode that rules name, such as "adrenal-insufficiency".
 	For     []string `json:"for,omitempty"`
 	Problem *Problem `json:"problem,omitempty"`
