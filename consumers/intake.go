@@ -57,11 +57,13 @@ func (in *Intake) Use(d *fhir.Decoder) {
 // ReasonNoSite is that of a dead letter which was sent under the name that stands for no site.
 const ReasonNoSite fhir.Reason = "no-site"
 
+// IntakeConsumer is the durable consumer by which intake reads FHIR: what it has pending is not in FACTS.
+const IntakeConsumer = "intake"
+
 const (
-	intakeConsumer = "intake"
-	intakeBatch    = 500
-	intakeAckWait  = time.Minute
-	intakeWait     = 20 * time.Second // for the next message, before asking the broker anew
+	intakeBatch   = 500
+	intakeAckWait = time.Minute
+	intakeWait    = 20 * time.Second // for the next message, before asking the broker anew
 )
 
 // Run reads until ctx ends, and then returns nil.

@@ -22,7 +22,7 @@ const relevanceKey = "trialwatch-relevance"
 // consumer is the durable consumer of intake. What it has read by keeps its name; one that is made now has read nothing.
 func (in *Intake) consumer(ctx context.Context) (jetstream.Consumer, error) {
 	metadata := map[string]string{relevanceKey: in.decoder.Load().Relevance()}
-	there, err := in.cfg.JetStream.Consumer(ctx, wire.StreamFHIR, intakeConsumer)
+	there, err := in.cfg.JetStream.Consumer(ctx, wire.StreamFHIR, IntakeConsumer)
 	switch {
 	case err == nil:
 		metadata = there.CachedInfo().Config.Metadata
@@ -34,7 +34,7 @@ func (in *Intake) consumer(ctx context.Context) (jetstream.Consumer, error) {
 
 func (in *Intake) setConsumer(ctx context.Context, metadata map[string]string) (jetstream.Consumer, error) {
 	consumer, err := in.cfg.JetStream.CreateOrUpdateConsumer(ctx, wire.StreamFHIR, jetstream.ConsumerConfig{
-		Durable: intakeConsumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: intakeAckWait, MaxAckPending: 20 * intakeBatch, Metadata: metadata,
+		Durable: IntakeConsumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: intakeAckWait, MaxAckPending: 20 * intakeBatch, Metadata: metadata,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("consumer of %s: %w", wire.StreamFHIR, err)

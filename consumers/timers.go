@@ -35,7 +35,7 @@ func (s *session) listen(ctx context.Context, due time.Time) error {
 		return nil // known; the facts up to q.through are still being read
 	}
 	now := s.cfg.Clock.Now()
-	intake, err := s.cfg.JetStream.Consumer(ctx, wire.StreamFHIR, intakeConsumer)
+	intake, err := s.cfg.JetStream.Consumer(ctx, wire.StreamFHIR, IntakeConsumer)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound): // intake has never run: there is nothing to wait for
 	case err != nil:

@@ -43,7 +43,7 @@ nobody of that name is enrolled.`,
 			}
 			read := func() (*offline.Evaluator, time.Time, error) { return feed.read(c, args) }
 			if live {
-				read = func() (*offline.Evaluator, time.Time, error) { return feed.readLive(c, &broker) }
+				read = func() (*offline.Evaluator, time.Time, error) { return feed.readLive(c, &broker, nil) }
 			}
 			e, now, err := read()
 			if err != nil {

@@ -30,6 +30,8 @@ import (
 type Evaluator struct {
 	// Zones are those of sites whose clocks are not the protocol's, by site. Set it before the first answer.
 	Zones map[string]*time.Location
+	// NotRelevantUnknown says that not all that was sent was read: how much of it no rule reads is not known then.
+	NotRelevantUnknown bool
 
 	decoder   *fhir.Decoder
 	protocols []*protocol.Protocol
@@ -116,6 +118,17 @@ func (e *Evaluator) Add(f *timeline.Fact) {
 		e.latest = f.ReceivedAt
 	}
 	e.items = append(e.items, item{fact: f})
+}
+
+// Count takes in a message of which somebody else has decoded the facts: what no rule reads of it, and what cannot be used. file and number say where it is.
+func (e *Evaluator) Count(m fhir.Message, file string, number int) {
+	outcomes := e.decoder.Decode(m)
+	for i := range outcomes {
+		outcomes[i].Fact = nil
+	}
+	latest := e.latest
+	e.take(&feed.Line{File: file, Number: number, Site: m.Site, ReceivedAt: m.ReceivedAt, Data: m.Data}, outcomes)
+	e.latest = latest // that of the facts
 }
 
 func (e *Evaluator) take(l *feed.Line, outcomes []fhir.Outcome) {
@@ -294,6 +307,9 @@ func (e *Evaluator) answer(now, received time.Time) Answer {
 		row(name).DeadLetters = uint64(len(once))
 	}
 	for _, name := range sortedKeys(rows) {
+		if e.NotRelevantUnknown {
+			rows[name].NotRelevant = nil
+		}
 		r.Feed = append(r.Feed, *rows[name])
 	}
 	return r
