@@ -83,10 +83,11 @@ func (s *show) beside(panels map[string][]byte) (*web.Beside, error) {
 	}
 	b := &web.Beside{
 		Title: "The paper and this system",
-		Note:  "Figures of " + s.paper.Cite + ", and what is found of the synthetic patients who were made to agree with them. None of them is a patient of that trial.",
+		Note: "Figures of " + s.paper.Cite + ", and what is found of the synthetic patients who were made to agree with them. None of them is a patient of that trial. " +
+			"Of its follow-up the paper does not say how it was computed: it is shown both ways, and not counted.",
 	}
 	for _, r := range rows {
-		b.Rows = append(b.Rows, web.BesideRow{Figure: r.Figure, Arm: r.Arm, There: r.Paper, Here: r.Here, Agrees: r.Agrees()})
+		b.Rows = append(b.Rows, web.BesideRow{Figure: r.Figure, Arm: r.Arm, There: r.Paper, Here: r.Here, Agrees: r.Agrees(), Uncounted: r.Unsaid})
 	}
 	return b, nil
 }
@@ -119,15 +120,21 @@ func (s *screen) compared() {
 func printBeside(w io.Writer, b *web.Beside) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "  FIGURE\tARM\tPAPER\tHERE\t")
-	agree := 0
+	agree, counted := 0, 0
 	for _, r := range b.Rows {
 		sign := "differs"
-		if r.Agrees {
+		switch {
+		case r.Uncounted:
+			sign = "not counted"
+		case r.Agrees:
 			sign = "✓"
 			agree++
+		}
+		if !r.Uncounted {
+			counted++
 		}
 		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", r.Figure, r.Arm, r.There, r.Here, sign)
 	}
 	_ = t.Flush()
-	fmt.Fprintf(w, "\n  %d of %d figures agree.\n\n", agree, len(b.Rows))
+	fmt.Fprintf(w, "\n  %d of %d figures agree.\n\n", agree, counted)
 }

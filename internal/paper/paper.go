@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/trialwatch/trialwatch/rules/aggregate"
+	"github.com/trialwatch/trialwatch/rules/stat"
 )
 
 //go:embed hasanov-2025.yaml
@@ -26,16 +27,19 @@ type Abstract struct {
 // Figure is one figure of the paper and where it stands in the aggregates.
 type Figure struct {
 	Figure string `yaml:"figure"`
-	Arm    string `yaml:"arm"` // "": a comparison of the arms
+	Arm    string `yaml:"arm"` // "": a comparison of the arms; "all": of all patients
 	Panel  string `yaml:"panel"`
 	At     string `yaml:"at"` // field of the arm's entry, or the term of a toxicity
 	As     string `yaml:"as"` // how it is written, see [Figure.Here]
 	Paper  string `yaml:"paper"`
+	// Unsaid: the paper does not say how it was computed. It is shown, and not counted among those that agree or differ.
+	Unsaid bool `yaml:"unsaid"`
 }
 
 // Row is a figure beside what the aggregates say: "" while they say nothing.
 type Row struct {
 	Figure, Arm, Paper, Here string
+	Unsaid                   bool // as of its [Figure]
 }
 
 // Agrees reports whether the aggregates say what the paper says.
@@ -59,7 +63,7 @@ func (p *Abstract) Compare(panels map[string][]byte) ([]Row, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s, %s: %w", f.Figure, f.Arm, err)
 		}
-		rows = append(rows, Row{f.Figure, f.Arm, f.Paper, here})
+		rows = append(rows, Row{f.Figure, f.Arm, f.Paper, here, f.Unsaid})
 	}
 	return rows, nil
 }
@@ -101,6 +105,18 @@ func (f *Figure) Here(panel []byte) (string, error) {
 			return fmt.Sprintf("> %d", int(*c.FollowUp)), err
 		}
 		return f.number(c.Median, f.Paper), err
+	case "observed": // to the event or the last contact, whichever came
+		c, err := read[aggregate.SurvivalCurve](entry)
+		var times []float64
+		for _, p := range c.Curve {
+			for range p.Events + p.Censored {
+				times = append(times, p.Months)
+			}
+		}
+		return f.number(stat.Median(times).Value, f.Paper), err
+	case "follow-up":
+		c, err := read[aggregate.SurvivalCurve](entry)
+		return f.number(c.FollowUp, f.Paper), err
 	case "p":
 		t, err := read[aggregate.LogRankTest](entry)
 		return f.number(t.LogRankP, f.Paper), err
@@ -124,10 +140,14 @@ func (f *Figure) entry(data []byte) (json.RawMessage, error) {
 	}
 	panel, err := read[struct {
 		Arms       []map[string]json.RawMessage `json:"arms"`
+		All        map[string]json.RawMessage   `json:"all"`
 		Comparison map[string]json.RawMessage   `json:"comparison"`
 	}](data)
 	if err != nil || f.Arm == "" {
 		return panel.Comparison[f.At], err
+	}
+	if f.Arm == "all" {
+		return panel.All[f.At], nil
 	}
 	for _, entry := range panel.Arms {
 		if arm, err := read[string](entry["arm"]); err != nil || arm != f.Arm {

@@ -49,6 +49,7 @@ type Beside struct {
 type BesideRow struct {
 	Figure, Arm, There, Here string
 	Agrees                   bool
+	Uncounted                bool // it is not said how the other was computed: shown without a verdict
 }
 
 // Study is how the page names a study and its arms.

@@ -49,7 +49,8 @@ type SurvivalCurve struct {
 	Median *float64 `json:"median"` // with the limits of Brookmeyer and Crowley
 	Low    *float64 `json:"low"`
 	High   *float64 `json:"high"`
-	// FollowUp is the median time of follow-up (reverse Kaplan-Meier).
+	// FollowUp is the median time of follow-up by the reverse Kaplan-Meier curve (Schemper and Smith, Control Clin Trials 1996;17:343): how long patients would have
+	// been followed had none had the event. Null where the curve does not fall to one half.
 	FollowUp *float64 `json:"followUp"`
 	Rates    []Rate   `json:"rates"`
 	// Curve begins with everybody at 0. Of a large trial neighbouring times are one point: survival at the last of them, events and censored of all.
