@@ -85,6 +85,7 @@ var medicationRows = []row{
 	{"words", with(administration, `{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `{"text":"Proleukin 22 MIU"}`), il2 + "completed 600000 [iU]/kg IV"},
 	{"part of a word", with(administration, `{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `{"text":"IL-21"}`), "not relevant"},
 	{"another drug", with(administration, "70223", "5640"), "not relevant"},
+	{"mesna", with(administration, "70223", "44", `600000,"unit":"IU/kg"`, `350,"unit":"mg"`), with(il2, "aldesleukin", "mesna") + "completed 350 mg IV"},
 	{"contained Medication", add(with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"#d"}`),
 		`"contained":[{"resourceType":"Medication","id":"d","code":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}}]`), il2 + "completed 600000 [iU]/kg IV"},
 	{"contained Medication, by ingredient", add(with(administration, `"medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"70223"}]}`, `"medicationReference":{"reference":"#d"}`),

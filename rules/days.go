@@ -31,12 +31,16 @@ func (c *Case) walkDays(r *protocol.Regimen) course {
 		case !r.InForce.At(c.local(f.At.Start)): // another version of the regimen takes it
 		case !f.Dose.Given():
 			notGiven = append(notGiven, d)
+		case on[date] && r.Parts:
 		case on[date]:
 			k.sameDay = append(k.sameDay, f)
 		default:
 			on[date] = true
 			given = append(given, d)
 		}
+	}
+	if r.Parts {
+		k.given = len(on)
 	}
 	if c.Day0.IsZero() {
 		return k
@@ -134,7 +138,7 @@ func (c *Case) overDays(k *course, given, notGiven []dosed) []*timeline.Fact {
 		switch {
 		case to >= 0:
 			filled[to] = given[i].record
-		case !given[i].before:
+		case !given[i].before && !r.Parts:
 			k.extra = append(k.extra, given[i].record)
 		}
 		k.known = later(k.known, given[i].record.KnownAt())

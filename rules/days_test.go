@@ -330,6 +330,46 @@ func TestLayIsTheBestWay(t *testing.T) {
 	})
 }
 
+// A dose in parts: any given record of a day fills it, none is a second dose or one too many, and a day counts once.
+func TestDosesInParts(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		build func(*chart)
+		given int
+		want  []string
+	}{
+		{"none: many feeds leave it out", func(c *chart) { c.lymphodepletion() }, 0, nil},
+		{"three parts a day, and some until the next morning", func(c *chart) { c.on(timeline.Mesna, -7, -7, -7, -6, -6, -6, -5) }, 3, nil},
+		{"one record a day", func(c *chart) { c.on(timeline.Mesna, -7, -6) }, 2, nil},
+		{"nothing on the second day", func(c *chart) { c.on(timeline.Mesna, -7, -7) }, 1, []string{"dev.dose-missed resolved minor 02-10T00:00"}},
+		{"refused on the second day", func(c *chart) {
+			c.on(timeline.Mesna, -7).record(timeline.Mesna, "not-done", "d-6 08:00", "http://snomed.info/sct|182895007")
+		}, 1, []string{"dev.dose-refused open minor 02-10T00:00"}},
+		{"a part refused, another given", func(c *chart) {
+			c.on(timeline.Mesna, -7, -6).record(timeline.Mesna, "not-done", "d-6 16:00", "http://snomed.info/sct|182895007")
+		}, 2, nil},
+		{"days late", func(c *chart) { c.on(timeline.Mesna, -7, -3, -3) }, 2, []string{"dev.dose-late open minor 02-10T00:00"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := enrolled("arm-1").til()
+			tt.build(c)
+			a := c.evaluate(trial(t), at("d1 00:00"))
+			var got []string
+			for _, f := range a.Findings {
+				if f.Key == timeline.Mesna || slices.ContainsFunc(f.Evidence, func(e rules.Evidence) bool { return strings.Contains(e.Ref, timeline.Mesna) }) {
+					got = append(got, fmt.Sprintf("%s %s %s %s", f.Rule, f.Status, f.Importance, f.Onset.Format("01-02T15:04")))
+				}
+			}
+			want(t, got, tt.want...)
+			for _, e := range a.Summary.Exposure {
+				if e.Regimen == timeline.Mesna && e.Given != tt.given {
+					t.Errorf("%d given, want %d", e.Given, tt.given)
+				}
+			}
+		})
+	}
+}
+
 // Of days that are still to come the next is pending, and each turns at the midnight that ends its window.
 func TestNamedDaysToCome(t *testing.T) {
 	edits := []string{"    days: [-7, -6]\n    windowDays: 1 # a shift of a day is no deviation (design default)\n    expectedWith: [cyclophosphamide, fludarabine]\n", "    days: [2, 3, 9]\n    windowDays: 1\n"}

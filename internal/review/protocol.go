@@ -51,6 +51,7 @@ var (
 		{"days", "Study days", "one dose on each; days are site-local calendar days"},
 		{"windowDays", "Window, days", "either side of the due day; a dose is missed at the midnight that ends its window"},
 		{"forDays", "For so many days", "from the first due day"},
+		{"parts", "In parts", "any given record of a day fills it; amounts are not compared, and no record is one too many"},
 		{"expectedWith", "Expected with", "only once one of these is recorded as given"},
 		{"missed", "Importance of a missed dose", "in place of minor"},
 		{"inForce", "In force", "in site-local days; what is due or given outside is not judged by this"},

@@ -104,6 +104,9 @@ func inWords(r *protocol.Regimen) string {
 		}
 		text := fmt.Sprintf("%s on the study days %s (%s), within %s either side. A dose is missed at the midnight that ends the window of its day; what is past when day 0 becomes known is judged at once.",
 			what, strings.Join(days, ", "), plural(r.Slots(), "dose", "doses"), plural(r.WindowDays, "day", "days"))
+		if r.Parts {
+			text += " A day may have several parts: any given record fills it."
+		}
 		if r.ExpectedWith != nil {
 			var drugs []string
 			for _, d := range r.ExpectedWith {

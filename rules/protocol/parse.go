@@ -69,7 +69,7 @@ func (f *file) at(path []string, format string, args ...any) { f.At(path, format
 
 // concepts that a protocol may name, beside analytes.
 var drugs = []string{
-	timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.Fludarabine, timeline.Pembrolizumab, timeline.TIL, timeline.Steroid, timeline.Vasopressor, timeline.Crystalloid,
+	timeline.Aldesleukin, timeline.Cyclophosphamide, timeline.Fludarabine, timeline.Mesna, timeline.Pembrolizumab, timeline.TIL, timeline.Steroid, timeline.Vasopressor, timeline.Crystalloid,
 	timeline.Meperidine, timeline.Levothyroxine, timeline.NewTherapy,
 }
 

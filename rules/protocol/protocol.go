@@ -122,6 +122,8 @@ type Regimen struct {
 	// ExpectedWith are drugs of which one must be recorded as given before a dose is expected: a feed without them is no patient without them. nil: doses are
 	// expected whatever else is recorded.
 	ExpectedWith []string `yaml:"expectedWith"`
+	// Parts says that the dose of a day may be given in parts: any given record of a day fills it, and there is no record too many.
+	Parts bool `yaml:"parts"`
 
 	// Missed is the importance of a missed dose, "" for minor.
 	Missed string `yaml:"missed"`

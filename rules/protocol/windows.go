@@ -18,6 +18,9 @@ func (f *file) days(p *Protocol, i int) {
 	if r.WindowDays > maxWindowDays {
 		f.at(at("windowDays"), "regimen %s: a window of %d days is no window: at most %d", r.ID, r.WindowDays, maxWindowDays)
 	}
+	if r.Parts && r.Dose != nil {
+		f.at(at("dose"), "regimen %s: a dose is compared record by record, and a part of one is no dose: leave out dose, or parts", r.ID)
+	}
 	for j, day := range r.Days {
 		switch {
 		case j > 0 && day == r.Days[j-1]:

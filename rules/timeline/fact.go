@@ -319,6 +319,7 @@ const (
 	Aldesleukin      = "aldesleukin"
 	Cyclophosphamide = "cyclophosphamide"
 	Fludarabine      = "fludarabine"
+	Mesna            = "mesna" // with cyclophosphamide, for the bladder
 	Pembrolizumab    = "pembrolizumab"
 	TIL              = "til" // infusion of tumour-infiltrating lymphocytes, as Procedure or MedicationAdministration
 
