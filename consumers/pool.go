@@ -3,8 +3,10 @@ package consumers
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -19,18 +21,23 @@ import (
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
-// PoolConfig is what [NewPool] needs. All fields but the last are required.
+// PoolConfig is what [NewPool] needs. All fields but the last two are required.
 type PoolConfig struct {
 	JetStream jetstream.JetStream
 	Protocols []*protocol.Protocol
 	Logger    zerolog.Logger
 	// WithoutFence leaves out the expected sequences. It exists so that a test can show that the fence is needed.
 	WithoutFence bool
+	// Crash, if not nil, is called between what is written down under suppression and what is published of it; an error ends the stage there. It is for tests.
+	Crash func() error
 }
 
 // Pool reads the panels and publishes, for every protocol with blinding, what is shown to who may not see the arms: into a stream of its own, so that nobody who
 // reads that needs a right on the other. All panels of a study that are due go out in one atomic batch, fenced by the sequence of each one before: of two workers
 // one is refused, drops its memory and reads what is published. What is due depends on the panels' own times and on nothing else.
+//
+// Under suppression what will be published is first written down, with what must not be, into POOLING, fenced likewise, and then published from there: after a crash in between
+// the same is published.
 type Pool struct {
 	cfg       PoolConfig
 	protocols atomic.Pointer[[]*protocol.Protocol]
@@ -58,8 +65,36 @@ type pooledState struct {
 	body []byte // without asOf; nil: not by this worker
 }
 
+// suppressedState is what was last written down of a study under suppression.
+type suppressedState struct {
+	seq uint64 // in POOLING
+	*aggregate.Suppressed
+}
+
+// memory is what stands on the broker.
+type memory struct {
+	last       map[string]aggregate.Panel // by subject
+	published  map[string]*pooledState    // by subject
+	suppressed map[string]suppressedState // by study
+}
+
 func (p *Pool) run(ctx context.Context) error {
 	published := map[string]*pooledState{}
+	mem := &memory{last: map[string]aggregate.Panel{}, published: published, suppressed: map[string]suppressedState{}}
+	if err := readLast(ctx, p.cfg.JetStream, wire.StreamPooling, []string{"pooling.>"}, func(m jetstream.Msg) error {
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		var s aggregate.Suppressed
+		if err := json.Unmarshal(m.Data(), &s); err != nil {
+			return fmt.Errorf("POOLING sequence %d cannot be read: %w", meta.Sequence.Stream, err)
+		}
+		mem.suppressed[s.Study] = suppressedState{meta.Sequence.Stream, &s}
+		return nil
+	}); err != nil {
+		return err
+	}
 	if err := readLast(ctx, p.cfg.JetStream, wire.StreamPooled, []string{"pooled.>"}, func(m jetstream.Msg) error {
 		meta, err := m.Metadata()
 		if err != nil {
@@ -74,14 +109,13 @@ func (p *Pool) run(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	panels, pending, err := read(ctx, p.cfg.JetStream, wire.StreamAggregates, jetstream.ConsumerConfig{
+	panels, _, err := read(ctx, p.cfg.JetStream, wire.StreamAggregates, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: []string{"aggregates.>"},
 	})
 	if err != nil {
 		return err
 	}
 	defer panels.stop()
-	last := map[string]aggregate.Panel{} // by subject
 	for {
 		select {
 		case <-ctx.Done():
@@ -96,18 +130,18 @@ func (p *Pool) run(ctx context.Context) error {
 			panel, err := aggregate.Read(m.Data())
 			if err != nil {
 				p.cfg.Logger.Error().Err(err).Uint64("sequence", meta.Sequence.Stream).Msg("panel skipped")
-				delete(last, m.Subject()) // what stood before it is not what stands
+				delete(mem.last, m.Subject()) // what stood before it is not what stands
 			} else {
-				last[m.Subject()] = panel
+				mem.last[m.Subject()] = panel
 			}
-			if pending = meta.NumPending; pending > 0 {
+			if meta.NumPending > 0 {
 				continue
 			}
 			for _, proto := range *p.protocols.Load() {
 				if proto.Blinding == nil {
 					continue
 				}
-				if err := p.publish(ctx, proto, last, published); err != nil {
+				if err := p.publish(ctx, proto, mem); err != nil {
 					return err
 				}
 			}
@@ -116,55 +150,59 @@ func (p *Pool) run(ctx context.Context) error {
 }
 
 // publish publishes the panels of a study that are due.
-func (p *Pool) publish(ctx context.Context, proto *protocol.Protocol, last map[string]aggregate.Panel, published map[string]*pooledState) error {
+func (p *Pool) publish(ctx context.Context, proto *protocol.Protocol, mem *memory) error {
 	var panels []aggregate.Panel
 	period := func(at time.Time) int64 { return proto.Blinding.Period(at, proto.Zone) }
 	for _, name := range aggregate.Pooled {
-		panel, ok := last[wire.Aggregates(proto.Study, name)]
+		panel, ok := mem.last[wire.Aggregates(proto.Study, name)]
 		if !ok || panel.Protocol != proto.Pin() {
 			return nil // not made yet, or by another protocol
 		}
 		panels = append(panels, panel)
 	}
+	every := proto.Blinding.PublishEvery > 0
 	// In one period everything is of one time: what is not brought up to date in it yet is waited for.
-	if proto.Blinding.PublishEvery > 0 && slices.ContainsFunc(panels, func(x aggregate.Panel) bool { return period(x.AsOf) != period(panels[0].AsOf) }) {
+	if every && slices.ContainsFunc(panels, func(x aggregate.Panel) bool { return period(x.AsOf) != period(panels[0].AsOf) }) {
 		return nil
+	}
+	pooled := aggregate.Pool(proto, panels)
+	for i := range pooled {
+		if every { // the second at which somebody looked would say what the minute of an alert says
+			pooled[i].AsOf = pooled[i].AsOf.Truncate(time.Minute)
+		}
+	}
+	if proto.Blinding.SuppressBelow > 0 {
+		var err error
+		if pooled, err = p.suppress(ctx, proto, pooled, mem); err != nil {
+			return err
+		}
 	}
 	var msgs []*nats.Msg
 	var next []*pooledState
-	for _, panel := range aggregate.Pool(proto, panels) {
+	for _, panel := range pooled {
 		subject := wire.Pooled(proto.Study, panel.Name)
-		was := published[subject]
+		was := mem.published[subject]
 		if was == nil {
 			was = &pooledState{}
-			published[subject] = was
+			mem.published[subject] = was
 		}
 		if was.seq > 0 && period(panel.AsOf) <= period(was.asOf) {
 			continue
 		}
-		asOf := panel.AsOf
-		panel.AsOf = time.Time{}
-		body, err := wire.Encode(panel)
+		bare := panel
+		bare.AsOf = time.Time{}
+		body, err := wire.Encode(bare)
 		if err != nil {
 			return err
 		}
-		if proto.Blinding.PublishEvery == 0 && bytes.Equal(body, was.body) && asOf.Sub(was.asOf) < refreshEvery {
+		if !every && bytes.Equal(body, was.body) && panel.AsOf.Sub(was.asOf) < refreshEvery {
 			continue
-		}
-		// With a period the second at which somebody looked would say what the minute of an alert says.
-		if panel.AsOf = asOf; proto.Blinding.PublishEvery > 0 {
-			panel.AsOf = asOf.Truncate(time.Minute)
 		}
 		data, err := wire.Encode(panel)
 		if err != nil {
 			return err
 		}
-		m := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-		m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-		if !p.cfg.WithoutFence {
-			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(was.seq, 10))
-		}
-		msgs, next = append(msgs, m), append(next, &pooledState{asOf: panel.AsOf, body: body})
+		msgs, next = append(msgs, p.rollup(subject, data, was.seq)), append(next, &pooledState{asOf: panel.AsOf, body: body})
 	}
 	if len(msgs) == 0 {
 		return nil
@@ -176,7 +214,58 @@ func (p *Pool) publish(ctx context.Context, proto *protocol.Protocol, last map[s
 	}
 	for i, m := range msgs {
 		next[i].seq = sequence - uint64(len(msgs)-1-i)
-		published[m.Subject] = next[i]
+		mem.published[m.Subject] = next[i]
 	}
 	return nil
+}
+
+// suppress returns what is published of a study under suppression: what is written down, or what is written down now if a period is over.
+func (p *Pool) suppress(ctx context.Context, proto *protocol.Protocol, pooled []aggregate.PooledPanel, mem *memory) ([]aggregate.PooledPanel, error) {
+	was := mem.suppressed[proto.Study]
+	if s := was.Suppressed; s != nil && s.Below == proto.Blinding.SuppressBelow {
+		// What was written down before a crash is published first: between two publications a bound moves once.
+		shown := mem.published[wire.Pooled(proto.Study, aggregate.Enrolment)]
+		if shown == nil || shown.asOf.Before(s.AsOf) || proto.Blinding.Period(pooled[0].AsOf, proto.Zone) <= proto.Blinding.Period(s.AsOf, proto.Zone) {
+			return s.Panels(), nil
+		}
+	}
+	before := was.Suppressed
+	if before != nil && before.Below != proto.Blinding.SuppressBelow {
+		before = nil // bounds of other steps say nothing of these
+	}
+	s := aggregate.Suppress(proto, pooled, before, secret)
+	data, err := wire.Encode(s)
+	if err != nil {
+		return nil, err
+	}
+	ack, err := p.cfg.JetStream.PublishMsg(ctx, p.rollup(wire.Pooling(proto.Study), data, was.seq))
+	if err != nil {
+		return nil, fmt.Errorf("write down what is published of %s: %w", proto.Study, err)
+	}
+	mem.suppressed[proto.Study] = suppressedState{ack.Sequence, s}
+	if p.cfg.Crash != nil {
+		if err := p.cfg.Crash(); err != nil {
+			return nil, err
+		}
+	}
+	return s.Panels(), nil
+}
+
+// rollup is a message that takes the place of the one before on its subject, fenced by the sequence of that.
+func (p *Pool) rollup(subject string, data []byte, last uint64) *nats.Msg {
+	m := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
+	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+	if !p.cfg.WithoutFence {
+		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
+	}
+	return m
+}
+
+// secret is a number from 0 up to and without n that nobody can guess.
+func secret(n int) int {
+	v, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
+	if err != nil {
+		panic(err) // the system's source of randomness never fails
+	}
+	return int(v.Int64())
 }

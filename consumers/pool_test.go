@@ -3,6 +3,7 @@ package consumers_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -286,4 +287,151 @@ func TestPooledPanelsFromTheFeedOn(t *testing.T) {
 			t.Errorf("the pooled panels show %s", s)
 		}
 	})
+}
+
+// written is what is written down of suppression, and how often it was.
+func (w *ward) written() (s *aggregate.Suppressed, times uint64) {
+	w.t.Helper()
+	if err := consumers.ReadLast(w.t.Context(), w.js, wire.StreamPooling, "pooling.>", func(m jetstream.Msg) error {
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		times, s = meta.Sequence.Stream, &aggregate.Suppressed{}
+		return json.Unmarshal(m.Data(), s)
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return s, times
+}
+
+// bounds is what is published under suppression, in words, and the body of every panel.
+func (w *ward) bounds() (said string, bodies []string) {
+	w.t.Helper()
+	if err := consumers.ReadLast(w.t.Context(), w.js, wire.StreamPooled, "pooled.>", func(m jetstream.Msg) error {
+		var p aggregate.PooledPanel
+		err := json.Unmarshal(m.Data(), &p)
+		if p.Name == aggregate.Enrolment {
+			said = fmt.Sprintf("%d enrolled at %s", *p.Enrolled, p.AsOf.In(w.zone).Format("02 15:04:05"))
+		}
+		for _, b := range p.Bounds {
+			said += fmt.Sprintf(", %s %s at least %d of %d", b.Group, b.Count, b.AtLeast, b.Of)
+		}
+		bodies = append(bodies, string(m.Data()))
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return said, bodies
+}
+
+// Under suppression a bound is published and nothing else; it stays where it is over restarts until five patients more have been treated, and is never drawn anew.
+func TestSuppressedPanels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t)
+		w.blind("publishEvery: PT1H", "suppressBelow: 5")
+		stop := w.pool()
+		w.shows(16)
+		wants := func(want string) {
+			t.Helper()
+			said, bodies := w.bounds()
+			if said != want {
+				t.Errorf("%s\nwant %s", said, want)
+			}
+			if len(bodies) != len(aggregate.Pooled) {
+				t.Errorf("%d panels", len(bodies))
+			}
+			for _, body := range bodies {
+				for _, word := range []string{`"all"`, `"percent"`, "offset", `"n"`, "arm-", "median", "main"} {
+					if strings.Contains(body, word) {
+						t.Errorf("%s in %s", word, body)
+					}
+				}
+			}
+		}
+		// Of 16 at least 10 is the most that leaves five or more above it open.
+		wants("16 enrolled at 31 18:00:00,  treated at least 10 of 16")
+		before, _ := w.written()
+		stop()
+		stop = w.pool()
+		w.until(1, "00:00:03")
+		w.shows(20) // four more treated: nothing moves
+		wants("20 enrolled at 01 00:00:00,  treated at least 10 of 16")
+		after, _ := w.written()
+		for name, c := range before.Cells {
+			if after.Cells[name] != c {
+				t.Errorf("%q: %+v became %+v", name, c, after.Cells[name])
+			}
+		}
+		stop()
+		defer w.pool()()
+		w.until(1, "01:00:03")
+		w.shows(21)
+		wants("21 enrolled at 01 01:00:00,  treated at least 15 of 21")
+	})
+}
+
+// After a crash between the two what was written down is published, and nothing is drawn again: a second draw would be a second look.
+func TestSuppressionAfterACrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t)
+		w.blind("publishEvery: PT1H", "suppressBelow: 5")
+		crashes := 0
+		defer w.pool(func(c *consumers.PoolConfig) {
+			c.Crash = func() error {
+				if crashes++; crashes <= 2 {
+					return fmt.Errorf("crash %d", crashes)
+				}
+				return nil
+			}
+		})()
+		w.shows(16)
+		<-time.After(time.Second)
+		s, times := w.written()
+		if times != 1 || crashes != 1 {
+			t.Errorf("written down %d times in %d crashes, want once", times, crashes)
+		}
+		said, bodies := w.bounds()
+		if !strings.HasPrefix(said, "16 enrolled at 31 18:00:00") {
+			t.Errorf("%s is published", said)
+		}
+		for i, panel := range s.Panels() {
+			want, err := wire.Encode(panel)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Contains(bodies, string(want)) {
+				t.Errorf("panel %d is not as written down: %s", i, want)
+			}
+		}
+	})
+}
+
+// Two workers write down and publish every period once.
+func TestTwoPoolsSuppressOnce(t *testing.T) {
+	run := func(without bool) (written, stored uint64) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWard(t)
+			w.blind("publishEvery: PT1H", "suppressBelow: 5")
+			for range 2 {
+				defer w.pool(func(c *consumers.PoolConfig) { c.WithoutFence = without })()
+			}
+			synctest.Wait()
+			w.shows(16)
+			for hour := range 3 {
+				w.until(1, fmt.Sprintf("%02d:00:03", hour))
+				w.shows(17 + hour)
+			}
+			<-time.After(time.Minute)
+			_, written = w.written()
+			stored = w.stored()
+		})
+		return written, stored
+	}
+	if written, stored := run(false); written != 4 || stored != 4*uint64(len(aggregate.Pooled)) {
+		t.Errorf("in four periods written down %d times, %d messages published", written, stored)
+	}
+	if written, _ := run(true); written <= 4 {
+		t.Errorf("without the fence written down %d times: this test sees nothing", written)
+	}
 }

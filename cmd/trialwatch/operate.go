@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -282,6 +283,13 @@ func printTable(w io.Writer, body []byte) error {
 	}
 	fmt.Fprintf(w, "%s  %s%s  as of %s\n", head.Study, strings.ToUpper(head.Name), pooled, head.AsOf.Format("2006-01-02 15:04 MST"))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var suppressed aggregate.PooledPanel
+	if err := json.Unmarshal(body, &suppressed); err != nil {
+		return err
+	}
+	if suppressed.SuppressBelow > 0 {
+		return printBounds(t, &suppressed)
+	}
 	if rows, ok := outcomeTables[head.Name]; ok {
 		if err := rows(t, body); err != nil {
 			return err
@@ -346,6 +354,21 @@ func printTable(w io.Writer, body []byte) error {
 		}
 	}
 	fmt.Fprintln(t)
+	return t.Flush()
+}
+
+// printBounds shows what is left of a panel under suppression.
+func printBounds(t *tabwriter.Writer, p *aggregate.PooledPanel) error {
+	if p.Enrolled != nil {
+		fmt.Fprintf(t, "  %d enrolled\n", *p.Enrolled)
+	}
+	if len(p.Bounds) > 0 {
+		fmt.Fprintln(t, "  OF\tCOUNT\tAT LEAST\tAS OF")
+	}
+	for _, b := range p.Bounds {
+		fmt.Fprintf(t, "  %s\t%s\t%d of %d\t%s\n", cmp.Or(b.Group, "patients"), b.Count, b.AtLeast, b.Of, b.AsOf.Format("2006-01-02 15:04 MST"))
+	}
+	fmt.Fprintf(t, "  Counts are shown in steps of %d; what is not listed is too few, or not shown at all.\n\n", p.SuppressBelow)
 	return t.Flush()
 }
 

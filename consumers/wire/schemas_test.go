@@ -97,8 +97,19 @@ func TestMessagesFitTheirSchemas(t *testing.T) {
 	for _, panel := range r.Panels {
 		check("aggregate.v1.json", panel)
 	}
-	for _, p := range aggregate.Pool(e.Protocols()[0], r.Panels) {
+	pooled := aggregate.Pool(e.Protocols()[0], r.Panels)
+	for _, p := range pooled {
 		check("pooled.v1.json", p)
+	}
+	suppressing := *e.Protocols()[0]
+	suppressing.Blinding = &protocol.Blinding{SuppressBelow: 3}
+	bounds := 0
+	for _, p := range aggregate.Suppress(&suppressing, pooled, nil, func(int) int { return 0 }).Panels() {
+		check("pooled.v1.json", p)
+		bounds += len(p.Bounds)
+	}
+	if bounds < 5 {
+		t.Errorf("only %d bounds checked", bounds)
 	}
 	if err := e.History(e.Latest(), func(ev alert.Event) error {
 		check("alert.v1.json", wire.NewCloudEvent(ev))
@@ -106,7 +117,7 @@ func TestMessagesFitTheirSchemas(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if checked["finding.v1.json"] < 20 || checked["alert.v1.json"] < 100 || checked["aggregate.v1.json"] != len(aggregate.Names) || checked["pooled.v1.json"] != len(aggregate.Pooled) {
+	if checked["finding.v1.json"] < 20 || checked["alert.v1.json"] < 100 || checked["aggregate.v1.json"] != len(aggregate.Names) || checked["pooled.v1.json"] != 2*len(aggregate.Pooled) {
 		t.Errorf("checked only %v", checked)
 	}
 }
@@ -198,6 +209,8 @@ func TestSchemasRefuse(t *testing.T) {
 		"protocol-diff.v1.json": {`{}`, `{"kind":"rule-change"}`, `{"kind":"rule-change","path":"p","op":"gone","old":"","new":""}`, `{"kind":"another"}`},
 		"pooled.v1.json": {
 			`{"kind":"pooled","study":"s","panel":"toxicity","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":"0000000000000000000000000000000000000000000000000000000000000000"},"all":{"arm":"arm-1","n":1}}`,
+			`{"kind":"pooled","study":"s","panel":"stay","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":"0000000000000000000000000000000000000000000000000000000000000000"},"suppressBelow":5,"all":{"n":1}}`,
+			`{"kind":"pooled","study":"s","panel":"stay","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":"0000000000000000000000000000000000000000000000000000000000000000"},"suppressBelow":5,"bounds":[{"count":"stayed","atLeast":5,"of":14,"asOf":"2026-02-19T06:00:00Z","offset":1}]}`,
 			`{"kind":"pooled","study":"s","panel":"toxicity","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":"0000000000000000000000000000000000000000000000000000000000000000"},"all":{"n":1},"arms":[]}`,
 			`{"kind":"pooled","study":"s","panel":"survival","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":"0000000000000000000000000000000000000000000000000000000000000000"},"all":{"n":1}}`,
 			`{"kind":"pooled","study":"s","panel":"stay","asOf":"2026-02-19T06:00:00Z","protocol":{"version":"1","hash":"0000000000000000000000000000000000000000000000000000000000000000"}}`,

@@ -10,13 +10,13 @@ import (
 // Sizes are the byte limits of the streams. A full stream refuses publishers with an error, which is better than a full disk: the broker turns
 // itself off on that.
 type Sizes struct {
-	FHIR, Facts, DeadLetters, Out, Aggregates, Pooled int64
+	FHIR, Facts, DeadLetters, Out, Aggregates, Pooled, Pooling int64
 }
 
 // DefaultSizes sum to less than 16 GiB. Panels replace one another, and a stream of less than 32 MiB costs the broker half the buffer.
 func DefaultSizes() Sizes {
 	const gib = 1 << 30
-	return Sizes{FHIR: 6 * gib, Facts: 4 * gib, DeadLetters: gib, Out: 4 * gib, Aggregates: 24 << 20, Pooled: 24 << 20}
+	return Sizes{FHIR: 6 * gib, Facts: 4 * gib, DeadLetters: gib, Out: 4 * gib, Aggregates: 24 << 20, Pooled: 24 << 20, Pooling: 8 << 20}
 }
 
 // MaxMessage is the largest NATS message that we publish. It is the default limit of a nats-server.
@@ -48,7 +48,9 @@ func Streams(sizes Sizes, replicas int) []jetstream.StreamConfig {
 	aggregates.AllowRollup, aggregates.AllowAtomicPublish = true, true
 	pooled := base(StreamPooled, "pooled.>", sizes.Pooled)
 	pooled.AllowRollup, pooled.AllowAtomicPublish = true, true
-	return []jetstream.StreamConfig{fhir, facts, dead, out, aggregates, pooled}
+	pooling := base(StreamPooling, "pooling.>", sizes.Pooling)
+	pooling.AllowRollup, pooling.AllowAtomicPublish = true, true
+	return []jetstream.StreamConfig{fhir, facts, dead, out, aggregates, pooled, pooling}
 }
 
 // EnsureStreams creates the streams that are missing and leaves those that are there as they are: limits are the operator's to change.

@@ -20,6 +20,7 @@ const (
 	StreamOut         = "OUT"
 	StreamAggregates  = "AGGREGATES"
 	StreamPooled      = "POOLED"
+	StreamPooling     = "POOLING"
 )
 
 // Headers.
@@ -95,6 +96,9 @@ func Aggregates(study, panel string) string {
 func Pooled(study, panel string) string {
 	return "pooled." + Token(study) + "." + Token(panel)
 }
+
+// Pooling is the subject of what was published of a study under suppression and of what must not be: an aggregate.Suppressed. Nobody but the stage that pools may read it.
+func Pooling(study string) string { return "pooling." + Token(study) }
 
 // Site returns the site of a subject of ours: its second token (the third of an alert's), unescaped.
 func Site(subject string) string {

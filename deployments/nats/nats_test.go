@@ -139,6 +139,7 @@ var may = []struct {
 	{"pub checkpoints.main", "trialwatch"},
 	{"pub aggregates.til-il2.feed", "trialwatch"},
 	{"pub pooled.til-il2.feed", "trialwatch"},
+	{"pub pooling.til-il2", "trialwatch"},
 	{"pub acks.til-il2.main.x", "trialwatch"},
 	{"pub anything", "trialwatch"},
 
@@ -155,6 +156,8 @@ var may = []struct {
 	{"sub pooled.>", "trialwatch operator masked"},
 	{"sub pooled.til-il2.toxicity", "trialwatch operator masked"},
 	{"sub *.til-il2.toxicity", "trialwatch operator"},
+	{"sub pooling.>", "trialwatch operator"},
+	{"sub *.til-il2", "trialwatch operator"},
 	{"sub >", "trialwatch operator"},
 	{"sub $JS.API.>", "trialwatch operator"},
 	{"sub $JS.EVENT.ADVISORY.>", "trialwatch operator"},
@@ -212,6 +215,12 @@ var may = []struct {
 	{"pub $JS.API.STREAM.UPDATE.POOLED", "trialwatch operator"},
 	{"pub $JS.API.STREAM.MSG.GET.POOLED", "trialwatch operator"},
 	{"pub $JS.API.DIRECT.GET.POOLED", "trialwatch operator"},
+	{"pub $JS.API.CONSUMER.CREATE.POOLING.x.pooling.>", "trialwatch operator"},
+	{"pub $JS.API.CONSUMER.CREATE.POOLING.x", "trialwatch operator"},
+	{"pub $JS.API.CONSUMER.MSG.NEXT.POOLING.x", "trialwatch operator"},
+	{"pub $JS.API.STREAM.MSG.GET.POOLING", "trialwatch operator"},
+	{"pub $JS.API.DIRECT.GET.POOLING.pooling.til-il2", "trialwatch operator"},
+	{"pub $JS.API.STREAM.INFO.POOLING", "trialwatch operator"},
 }
 
 // asDeclared tries the whole table and says where the server does otherwise.
@@ -296,7 +305,7 @@ func TestRolesWork(t *testing.T) {
 	}
 	if err := errors.Join(
 		put("ehr", "fhir.main.Observation", "fhir.main.Condition"), put("operator", "fhir.main.Observation"), put("trialwatch", "facts.main.x"),
-		put("trialwatch", "deadletters.main.x"), put("trialwatch", "alerts.til-il2.main.x", "standings.main.x", "checkpoints.main"), put("trialwatch", "aggregates.til-il2.feed"), put("trialwatch", "pooled.til-il2.feed"),
+		put("trialwatch", "deadletters.main.x"), put("trialwatch", "alerts.til-il2.main.x", "standings.main.x", "checkpoints.main"), put("trialwatch", "aggregates.til-il2.feed"), put("trialwatch", "pooled.til-il2.feed"), put("trialwatch", "pooling.til-il2"),
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -310,6 +319,7 @@ func TestRolesWork(t *testing.T) {
 		{wire.StreamOut, ">", "trialwatch operator"},
 		{wire.StreamAggregates, "aggregates.>", "trialwatch operator coordinator dashboard"},
 		{wire.StreamPooled, "pooled.>", "trialwatch operator masked"},
+		{wire.StreamPooling, "pooling.>", "trialwatch operator"},
 	} {
 		for _, role := range roles {
 			// The client waits for an answer that a refused request never gets.
@@ -327,6 +337,7 @@ func TestRolesWork(t *testing.T) {
 	for _, row := range []struct{ role, subject, body string }{
 		{"coordinator", "$JS.API.CONSUMER.CREATE.OUT.x.alerts.>", `{"stream_name":"OUT","config":{"name":"x","ack_policy":"none","filter_subject":"standings.>"}}`},
 		{"masked", "$JS.API.CONSUMER.CREATE.POOLED.x.pooled.>", `{"stream_name":"AGGREGATES","config":{"name":"x","ack_policy":"none","filter_subject":"aggregates.>"}}`},
+		{"masked", "$JS.API.CONSUMER.CREATE.POOLED.x.pooled.>", `{"stream_name":"POOLING","config":{"name":"x","ack_policy":"none","filter_subject":"pooling.>"}}`},
 		{"masked", "$JS.API.CONSUMER.CREATE.POOLED.x", `{"stream_name":"AGGREGATES","config":{"name":"x","ack_policy":"none"}}`},
 	} {
 		reply, err := as[row.role].Conn().Request(row.subject, []byte(row.body), 2*time.Second)

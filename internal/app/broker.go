@@ -166,7 +166,7 @@ func startBroker(o *Options) (*server.Server, Access, error) {
 	s, err := server.NewServer(&server.Options{
 		ServerName: "trialwatch", Host: "127.0.0.1", Port: server.RANDOM_PORT, Username: a.User, Password: a.Password,
 		JetStream: true, StoreDir: filepath.Join(o.DataDir, "nats"), SyncAlways: !o.Unsynced,
-		JetStreamMaxStore:  o.Sizes.FHIR + o.Sizes.Facts + o.Sizes.DeadLetters + o.Sizes.Out + o.Sizes.Aggregates + o.Sizes.Pooled + 1<<28,
+		JetStreamMaxStore:  o.Sizes.FHIR + o.Sizes.Facts + o.Sizes.DeadLetters + o.Sizes.Out + o.Sizes.Aggregates + o.Sizes.Pooled + o.Sizes.Pooling + 1<<28,
 		JetStreamMaxMemory: 64 << 20, MaxPayload: wire.MaxMessage + 64<<10, NoSigs: true, NoLog: true, DisableShortFirstPing: true,
 	})
 	if err != nil {

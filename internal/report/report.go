@@ -61,7 +61,12 @@ func New(o Options) (*Report, error) {
 			}
 		}
 	} else {
-		for _, p := range aggregate.Pool(o.Protocol, o.Panels) {
+		pooled := aggregate.Pool(o.Protocol, o.Panels)
+		if b := o.Protocol.Blinding; b != nil && b.SuppressBelow > 0 {
+			// A report is a first publication: nobody is asked what was written before.
+			return &Report{Options: o, Tables: suppressed(o.Protocol, aggregate.Suppress(o.Protocol, pooled, nil, func(int) int { return 0 }).Panels())}, nil
+		}
+		for _, p := range pooled {
 			m.err = cmp.Or(m.err, add(p.Name, p))
 		}
 	}
@@ -106,6 +111,9 @@ func (r *Report) facts() []fact {
 		session = "Closed: by arm, for unblinded members only"
 	case p.Blinding != nil:
 		session = "Open: arms pooled, without response, survival and immune monitoring, and without what only some arms are given"
+		if p.Blinding.SuppressBelow > 0 {
+			session += fmt.Sprintf("; counts in steps of %d", p.Blinding.SuppressBelow)
+		}
 	}
 	return []fact{
 		{"Session", session},

@@ -218,6 +218,31 @@ func TestStoppingBoundariesOfTheClosedSession(t *testing.T) {
 	}
 }
 
+// Under suppression the open session has bounds and nothing else: no share, no median, no range, no count but that of the enrolled.
+func TestSuppressedSession(t *testing.T) {
+	p := blinded(t, "  publishEvery: P1D\n  suppressBelow: 5\n")
+	html, r, _ := writtenBy(t, offlinetest.Of(t, p), feed(t), report.Open, time.Time{})
+	bounds := 0
+	for _, table := range r.Tables {
+		for _, row := range table.Rows {
+			for _, v := range row.Values {
+				switch {
+				case v.Statistic == "at least" && *v.N%5 == 0 && *v.N > 0 && *v.N <= 10 && *v.Of == 14:
+					bounds++
+				case row.Label != "Enrolled":
+					t.Errorf("%s: %s, %s: %s of %v", table.ID, row.Group, row.Label, v.Statistic, v.N)
+				}
+			}
+		}
+	}
+	if bounds < 8 || !strings.Contains(html, "at least 10 of 14") || !strings.Contains(html, "counts in steps of 5") || strings.Contains(html, "%)") || strings.Contains(html, `id="currency"`) {
+		t.Errorf("%d bounds in the session:\n%.3000s", bounds, html)
+	}
+	if html, _, _ = writtenBy(t, offlinetest.Of(t, p), feed(t), report.Closed, time.Time{}); !strings.Contains(html, "5/7") {
+		t.Error("the closed session is suppressed")
+	}
+}
+
 func TestNumbersAtRisk(t *testing.T) {
 	html, _, _ := written(t, feed(t), report.Closed, time.Time{})
 	_, figure, _ := strings.Cut(html, "Overall survival, Kaplan-Meier")

@@ -60,6 +60,8 @@ func (v *Value) text() (main, sub string) {
 		return v.Text, ""
 	case "count":
 		return strconv.Itoa(*v.N), ""
+	case "at least":
+		return fmt.Sprintf("at least %d of %d", *v.N, *v.Of), ""
 	case "events":
 		return fmt.Sprintf("%d/%d", *v.N, *v.Of), ""
 	case "percent":

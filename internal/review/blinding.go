@@ -9,6 +9,7 @@ import (
 var blindingFields = []field{
 	{"unblinded", "May see the arms", "trialwatch asks nobody who he is: who gives out passwords and reports must keep to this"},
 	{"publishEvery", "Pooled panels are published every", "on the clocks of the trial, whatever happens in between"},
+	{"suppressBelow", "Counts in steps of", "pooled panels say of a count of patients only that it is at least a multiple of this, and nothing else: no events, doses, medians or ranges"},
 	{"cite", "Source", ""},
 }
 

@@ -115,3 +115,46 @@ func TestPageSaysForWhomItIs(t *testing.T) {
 	page, _ := get(t, h)
 	wantParts(t, page, "Shows the arms: for safety-board, statistician only", "5/7 <i>71.4 %</i>")
 }
+
+// Under suppression the page shows bounds, and nothing that is not there as 0.
+func TestSuppressedPage(t *testing.T) {
+	text, err := protocols.FS.ReadFile(protocols.Shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := protocol.Parse("protocol.yaml", append(text, "\nblinding: { unblinded: [safety-board], publishEvery: P1D, suppressBelow: 5, cite: a test }\n"...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []aggregate.Panel
+	for _, body := range panels(t) {
+		panel, err := aggregate.Read(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, panel)
+	}
+	h := web.NewHub(web.Options{Pooled: true, Studies: []web.Study{{ID: "til-il2"}}})
+	for _, panel := range aggregate.Suppress(p, aggregate.Pool(p, all), nil, func(int) int { return 0 }).Panels() {
+		body, err := wire.Encode(panel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Panel(body); err != nil {
+			t.Fatal(err)
+		}
+		page, _ := get(t, h) // whatever has come so far
+		for _, word := range []string{"%", "8/14", ">0<", "NA"} {
+			if strings.Contains(page, "<span>"+word) || strings.Contains(page, word+" </i>") {
+				t.Errorf("after %s the page says %q", panel.Name, word)
+			}
+		}
+	}
+	page, _ := get(t, h)
+	wantParts(t, page, ">Febrile neutropenia, any grade</th><td><span>at least 5 of 14</span>", ">Anemia, any grade</th><td><span>at least 10 of 14</span>", ">Enrolled</th><td><span>14</span>", "in steps of 5")
+	for _, word := range []string{"8/14", "57.1", "median", "Creatinine"} { // three have raised creatinine
+		if strings.Contains(page, word) {
+			t.Errorf("the page says %q", word)
+		}
+	}
+}

@@ -199,6 +199,12 @@ func (h *Hub) study(name string) studyView {
 	if !asOf.IsZero() {
 		v.AsOf = asOf.In(h.opts.Zone).Format("Mon 2 Jan 2006 15:04 MST")
 	}
+	if p := h.panels[name][aggregate.Enrolment]; h.opts.Pooled && v.suppressed(p) {
+		for _, panel := range aggregate.Pooled[1:] {
+			v.suppressed(h.panels[name][panel])
+		}
+		return v
+	}
 	v.enrolment(h.panels[name][aggregate.Enrolment], arms)
 	v.toxicity(h.panels[name][aggregate.Toxicity])
 	v.stopping(h.panels[name][aggregate.Toxicity])
@@ -209,6 +215,41 @@ func (h *Hub) study(name string) studyView {
 	v.biomarkers(h.panels[name][aggregate.Biomarkers])
 	v.deviations(h.panels[name][aggregate.Deviations])
 	return v
+}
+
+// suppressedTitles are the panels of which bounds are shown.
+var suppressedTitles = map[string]string{
+	aggregate.Enrolment: "Patients", aggregate.Toxicity: "Toxicity", aggregate.Deviations: "Deviations", aggregate.Exposure: "Exposure", aggregate.Stay: "Stay in hospital",
+}
+
+// countTitles are what is counted under suppression, in words.
+var countTitles = map[string]string{
+	aggregate.CountTreated: "Treated", aggregate.CountEvaluable: "Evaluable for safety", aggregate.CountOffStudy: "Off study", aggregate.CountAnyGrade: "any grade", aggregate.CountGrade3: "grade ≥ 3",
+	aggregate.CountPatients: "patients", aggregate.CountBegun: "begun", aggregate.CountCompleted: "completed", aggregate.CountStayed: "Stayed", aggregate.CountDischarged: "Discharged",
+	aggregate.CountReadmitted: "Readmitted",
+}
+
+// suppressed shows the bounds of a panel; it reports whether the panel is under suppression.
+func (v *studyView) suppressed(p aggregateBody) bool {
+	var panel aggregate.PooledPanel
+	if p.data == nil || json.Unmarshal(p.data, &panel) != nil || panel.SuppressBelow == 0 {
+		return false
+	}
+	t := newTable(suppressedTitles[panel.Name], "", 1)
+	if panel.Enrolled != nil {
+		v.Arms = []column{{"All", ""}}
+		t.Note = fmt.Sprintf("Counts of patients in steps of %d, each as of the day on which it was last changed. What is not shown is too few, or not shown at all.", panel.SuppressBelow)
+		t.set("Enrolled", false, 0, count(*panel.Enrolled))
+	}
+	for _, b := range panel.Bounds {
+		label := cmp.Or(countTitles[b.Count], b.Count)
+		if b.Group != "" {
+			label = b.Group + ", " + label
+		}
+		t.set(label, false, 0, cell{Main: fmt.Sprintf("at least %d of %d", b.AtLeast, b.Of), Sub: "as of " + b.AsOf.Format("2 Jan 2006"), Share: -1})
+	}
+	v.add(t)
+	return true
 }
 
 // attention lists what is open and urgent or prompt, the most urgent and newest first.
@@ -253,12 +294,12 @@ func (h *Hub) row(e alert.Event, at time.Time) alertRow {
 func decode[E any](p aggregateBody) []E {
 	var body struct {
 		Arms []E `json:"arms"`
-		All  E   `json:"all"`
+		All  *E  `json:"all"`
 	}
-	if p.data == nil || json.Unmarshal(p.data, &body) != nil {
+	if p.data == nil || json.Unmarshal(p.data, &body) != nil || body.All == nil { // what is not there must not be shown as 0
 		return nil
 	}
-	return append(body.Arms, body.All)
+	return append(body.Arms, *body.All)
 }
 
 // inTheArm ends a sentence on who is counted. Pooled there is no arm.

@@ -22,6 +22,10 @@ type PooledPanel struct {
 	Protocol protocol.Pin `json:"protocol"`
 	All      any          `json:"all,omitempty"`
 	Sites    []SiteRow    `json:"sites,omitempty"` // of the panel feed
+	// Under suppression these stand in the place of All and Sites: see [Suppress]. Enrolled is of the panel enrolment.
+	SuppressBelow int     `json:"suppressBelow,omitempty"`
+	Enrolled      *int    `json:"enrolled,omitempty"`
+	Bounds        []Bound `json:"bounds,omitempty"`
 }
 
 // Pool makes of the panels of a study what is shown to who may not see the arms. Under a protocol with blinding it also leaves out what only some arms have: its
@@ -47,6 +51,9 @@ func poolEntry(p *protocol.Protocol, entry any) any {
 	switch e := entry.(type) {
 	case EnrolmentEntry:
 		e.Flow = slices.DeleteFunc(slices.Clone(e.Flow), func(s StepEntry) bool { return p.TreatmentTellsArms(s.Step) })
+		return e
+	case ToxicityEntry:
+		e.Stopping = nil // for those who decide
 		return e
 	case ExposureEntry:
 		e.Regimens = slices.DeleteFunc(slices.Clone(e.Regimens), func(r RegimenEntry) bool { return p.TellsArms(r.Regimen) })

@@ -94,19 +94,15 @@ func TestPooledPanelsNameNoArm(t *testing.T) {
 	}
 }
 
-// Boundaries of single arms are no business of who is masked; one of the whole trial is the same for everybody.
-func TestPooledStoppingBoundaries(t *testing.T) {
-	per := func(what string) string {
+// Where a trial stands by its stopping boundaries is for those who decide, of the whole trial too.
+func TestPooledPanelsHaveNoStoppingBoundaries(t *testing.T) {
+	for _, per := range []string{protocol.PerArm, protocol.PerTrial} {
 		p := blinded(t)
 		p.Stopping = []protocol.Stopping{p.Stopping[0]}
-		p.Stopping[0].Per = what
-		return pooled(t, p, cohort())
-	}
-	if strings.Contains(per(protocol.PerArm), "stopping") {
-		t.Error("a boundary of an arm is shown")
-	}
-	if !strings.Contains(per(protocol.PerTrial), "stopping") {
-		t.Error("the boundary of the trial is lost")
+		p.Stopping[0].Per = per
+		if strings.Contains(pooled(t, p, cohort()), "stopping") {
+			t.Errorf("a boundary of each %s is shown", per)
+		}
 	}
 }
 
@@ -126,8 +122,12 @@ func TestPoolOfAnOpenTrial(t *testing.T) {
 // A treatment that every arm has, at whatever dose, says nothing of the arm; one that some arm has not says all.
 func TestWhatTellsArms(t *testing.T) {
 	p := &protocol.Protocol{Arms: []protocol.Arm{{ID: "a"}, {ID: "b"}}, Regimens: []protocol.Regimen{
-		{ID: "drug", Arm: "a", Drug: "drug"}, {ID: "drug", Arm: "b", Drug: "drug"}, {ID: "placebo", Arm: "b", Drug: "placebo"}, {ID: "both", Arm: protocol.AllArms, Drug: "both"},
-		{ID: "mixed", Arm: protocol.AllArms, Drug: "mixed"}, {ID: "mixed", Arm: "a", Drug: "mixed"},
+		{ID: "drug", Arm: "a", Drug: "drug"},
+		{ID: "drug", Arm: "b", Drug: "drug"},
+		{ID: "placebo", Arm: "b", Drug: "placebo"},
+		{ID: "both", Arm: protocol.AllArms, Drug: "both"},
+		{ID: "mixed", Arm: protocol.AllArms, Drug: "mixed"},
+		{ID: "mixed", Arm: "a", Drug: "mixed"},
 	}}
 	for _, tt := range []struct {
 		name               string

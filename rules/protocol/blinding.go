@@ -13,7 +13,9 @@ type Blinding struct {
 	// PublishEvery is how often the pooled panels are published: whole days, or hours of which a day has a whole number, on the clocks of the trial's zone. 0: as
 	// they change.
 	PublishEvery Duration `yaml:"publishEvery"`
-	Cite         string   `yaml:"cite"`
+	// SuppressBelow lets pooled panels say no more of a count than at least which multiple of this number it is. 0: they say what it is.
+	SuppressBelow int    `yaml:"suppressBelow"`
+	Cite          string `yaml:"cite"`
 }
 
 // Period numbers the spans of PublishEvery: it is the same for all instants of one span, and later for later ones. Where the clock is put back an hour comes twice
@@ -46,6 +48,9 @@ func (f *file) blinding(p *Protocol) {
 	const day = 24 * time.Hour
 	if every := p.Blinding.PublishEvery.D(); every%day != 0 && (every%time.Hour != 0 || day%every != 0) {
 		f.at([]string{"blinding", "publishEvery"}, "pooled panels are published every so many days, or every 1, 2, 3, 4, 6, 8 or 12 hours, not every %s", p.Blinding.PublishEvery)
+	}
+	if p.Blinding.SuppressBelow > 0 && p.Blinding.PublishEvery == 0 {
+		f.at([]string{"blinding", "suppressBelow"}, "suppressBelow needs publishEvery: what is published as it changes tells by its minute what is suppressed")
 	}
 }
 
