@@ -534,18 +534,14 @@ func (c *Case) unknownRoutes() {
 			continue
 		}
 		told[r.Drug] = true
-		f := Finding{Rule: "data.ungradable", Key: r.Drug + ":route", Message: r.Title + " is recorded with a route that is not known, so it is not compared. Review."}
+		f := Finding{Rule: "data.ungradable", Key: r.Drug + ":route", Message: r.Title + " is recorded with a route that is not known: it is not compared. Review."}
 		for _, d := range c.Timeline.Doses() {
 			if d.Dose.Drug != r.Drug || !d.Dose.RouteUnknown || d.Dose.Problem != nil || !d.Dose.Given() || !c.usable(d) || c.elsewhere[d] {
 				continue
 			}
-			if f.Evidence == nil {
-				f.Onset, f.Detected = d.At.Start, d.KnownAt()
-			}
-			f.Evidence = append(f.Evidence, factEvidence(d, "dose", d.Dose.Status))
-		}
-		if f.Evidence != nil {
+			f.Onset, f.Detected, f.Evidence = d.At.Start, d.KnownAt(), []Evidence{factEvidence(d, "dose", d.Dose.Status)}
 			c.report(f)
+			break // one speaks for all
 		}
 	}
 }
