@@ -232,19 +232,24 @@ func (c *Case) graded(f *timeline.Fact) bool {
 	return c.usable(f) && (c.OffStudy.IsZero() || !f.At.Start.After(c.OffStudy.Add(c.Protocol.AfterOffStudy.D())))
 }
 
-// results returns the gradable points of an analyte in clinical time. A date without a time is left out of what depends on hours.
+// results returns the gradable points of an analyte in clinical time. A date without a time is left out of what depends on hours. They may be the timeline's own:
+// nobody changes them, and nobody keeps them beyond this evaluation.
 func (c *Case) results(analyte string, timed bool) []timeline.Point {
-	var ps []timeline.Point
 	s := c.Timeline.Series(analyte)
-	for _, p := range s {
-		if p.Fact.At.Start.After(c.Now) {
-			break
-		}
-		if p.Problem == nil && c.graded(p.Fact) && (!timed || !p.Fact.At.DateOnly()) {
-			if ps == nil {
-				ps = make([]timeline.Point, 0, len(s))
-			}
-			ps = append(ps, p)
+	counts := func(p *timeline.Point) bool {
+		return p.Problem == nil && c.graded(p.Fact) && (!timed || !p.Fact.At.DateOnly())
+	}
+	n := 0
+	for n < len(s) && counts(&s[n]) {
+		n++
+	}
+	if n == len(s) || s[n].Fact.At.Start.After(c.Now) {
+		return s[:n:n] // nearly always
+	}
+	ps := append(make([]timeline.Point, 0, len(s)-1), s[:n]...)
+	for i := n + 1; i < len(s) && !s[i].Fact.At.Start.After(c.Now); i++ {
+		if counts(&s[i]) {
+			ps = append(ps, s[i])
 		}
 	}
 	return ps

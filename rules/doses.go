@@ -334,12 +334,17 @@ func (c *Case) lastValue(analyte string, from, to time.Time) (v ctcae.Bounds, po
 		text = sum.High.String() + " mL"
 		return sum, used, text
 	}
-	for _, p := range c.results(analyte, true) {
-		if t := p.Fact.At.Start; !t.Before(from) && !t.After(to) {
-			v, points, text = ctcae.Of(p.Value.Value, p.Value.Comparator).Rounded(), []timeline.Point{p}, p.Value.String()
+	ps := c.results(analyte, true)
+	for i, p := range slices.Backward(ps) {
+		t := p.Fact.At.Start
+		if t.Before(from) {
+			break
+		}
+		if !t.After(to) {
+			return ctcae.Of(p.Value.Value, p.Value.Comparator).Rounded(), ps[i : i+1 : i+1], p.Value.String()
 		}
 	}
-	return v, points, text
+	return v, nil, ""
 }
 
 // limitOf is a limit as a number; known is false where it is a multiple of something that is not known.
