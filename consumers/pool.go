@@ -127,17 +127,20 @@ func (p *Pool) run(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			panel, err := aggregate.Read(m.Data())
-			if err != nil {
-				p.cfg.Logger.Error().Err(err).Uint64("sequence", meta.Sequence.Stream).Msg("panel skipped")
-				delete(mem.last, m.Subject()) // what stood before it is not what stands
-			} else {
-				mem.last[m.Subject()] = panel
+			protocols := *p.protocols.Load()
+			if pools(protocols, m.Subject()) { // of a trial without blinding nothing is even read
+				panel, err := aggregate.Read(m.Data())
+				if err != nil {
+					p.cfg.Logger.Error().Err(err).Uint64("sequence", meta.Sequence.Stream).Msg("panel skipped")
+					delete(mem.last, m.Subject()) // what stood before it is not what stands
+				} else {
+					mem.last[m.Subject()] = panel
+				}
 			}
 			if meta.NumPending > 0 {
 				continue
 			}
-			for _, proto := range *p.protocols.Load() {
+			for _, proto := range protocols {
 				if proto.Blinding == nil {
 					continue
 				}
@@ -147,6 +150,13 @@ func (p *Pool) run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// pools reports whether a subject is that of a panel that some protocol wants pooled. One that wants it from now on has all panels within refreshEvery.
+func pools(protocols []*protocol.Protocol, subject string) bool {
+	return slices.ContainsFunc(protocols, func(p *protocol.Protocol) bool {
+		return p.Blinding != nil && slices.ContainsFunc(aggregate.Pooled, func(name string) bool { return subject == wire.Aggregates(p.Study, name) })
+	})
 }
 
 // publish publishes the panels of a study that are due.

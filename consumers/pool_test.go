@@ -2,6 +2,7 @@ package consumers_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -403,6 +404,39 @@ func TestSuppressionAfterACrash(t *testing.T) {
 			if !slices.Contains(bodies, string(want)) {
 				t.Errorf("panel %d is not as written down: %s", i, want)
 			}
+		}
+	})
+}
+
+// A publication that a crash kept back over the end of its period is made up for: between two that are seen no bound moves twice.
+func TestSuppressionIsPublishedInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t)
+		w.blind("publishEvery: PT1H", "suppressBelow: 5")
+		stop := w.pool()
+		w.shows(16)
+		stop()
+		release := make(chan struct{})
+		stop = w.pool(func(c *consumers.PoolConfig) {
+			c.Crash = func() error { <-release; return errors.New("crash") }
+		})
+		w.until(1, "00:00:03")
+		w.shows(21)
+		w.until(1, "01:00:03")
+		w.shows(26)
+		close(release)
+		stop()
+		if said, _ := w.bounds(); !strings.HasPrefix(said, "16 enrolled at 31 18:00:00") {
+			t.Fatalf("%s is published: this test sees nothing", said)
+		}
+		defer w.pool()()
+		<-time.After(time.Second)
+		if said, _ := w.bounds(); !strings.HasPrefix(said, "21 enrolled at 01 00:00:00") {
+			t.Errorf("%s is published, want what was written down at midnight", said)
+		}
+		w.shows(26)
+		if said, _ := w.bounds(); !strings.HasPrefix(said, "26 enrolled at 01 01:00:00") {
+			t.Errorf("%s is published, want what is due", said)
 		}
 	})
 }

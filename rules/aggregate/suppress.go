@@ -45,8 +45,8 @@ type Suppressed struct {
 	Cells    map[string]Cell `json:"cells"`  // by panel, group and count, with a newline between
 }
 
-// Cell is one count. The bound goes up by Suppressed.Below when the count has come to AtLeast + Offset + Below, and down when it has come to AtLeast + Offset − Below: so a
-// bound that moves tells that as many patients have changed, and, as the offset is secret, not what the count is.
+// Cell is one count. The bound goes up by Suppressed.Below for each time that the count is as much above AtLeast + Offset, and down when it is as much below it: so a bound
+// that moves tells that as many patients have changed, and, as the offset is secret, not what the count is.
 type Cell struct {
 	AtLeast int       `json:"atLeast"`
 	Offset  int       `json:"offset"` // secret
@@ -86,8 +86,8 @@ func (c Cell) next(count, enrolled, whole, below int, rests bool) Cell {
 		c.AtLeast = min(c.AtLeast-below, count/below*below, most)
 	case c.AtLeast > most: // an enrolment was taken back, or what this is a part of has become less
 		c.AtLeast = most
-	case !rests && count >= anchor+below && c.AtLeast+below <= most:
-		c.AtLeast += below
+	case !rests && count >= anchor+below:
+		c.AtLeast = min(c.AtLeast+(count-anchor)/below*below, most)
 	}
 	return c
 }
