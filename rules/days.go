@@ -138,12 +138,16 @@ func (c *Case) overDays(k *course, given, notGiven []dosed) []*timeline.Fact {
 		switch {
 		case to >= 0:
 			filled[to] = given[i].record
-		case !given[i].before && !r.Parts:
+		case given[i].before:
+			k.earlier = append(k.earlier, given[i].record)
+		case !r.Parts:
 			k.extra = append(k.extra, given[i].record)
 		}
 		k.known = later(k.known, given[i].record.KnownAt())
 	}
 	k.known = later(k.known, c.Day0Fact.KnownAt())
+	k.given -= len(k.earlier)
+	k.records = slices.DeleteFunc(slices.Clone(k.records), func(f *timeline.Fact) bool { return slices.Contains(k.earlier, f) })
 	for shift := 0; shift <= r.WindowDays; shift++ {
 		notGiven = slices.DeleteFunc(notGiven, func(d dosed) bool {
 			i := slices.IndexFunc(r.Days, func(day int) bool { return abs(day-d.day) == shift && filled[slices.Index(r.Days, day)] == nil })

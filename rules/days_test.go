@@ -330,6 +330,20 @@ func TestLayIsTheBestWay(t *testing.T) {
 	})
 }
 
+// What was given long before the enrolment is of an earlier treatment: no part of this exposure, and no wrong amount of it.
+func TestDosesOfAnEarlierTreatment(t *testing.T) {
+	c := enrolled("arm-1").til().lymphodepletion()
+	c.lab(timeline.Weight, "70", "d-50 06:00", "").Results[0].Value.Unit = "kg"
+	amount(c.drug(cy, "d-40 08:00"), "1000", "mg", "IV")
+	a := c.evaluate(trial(t), at("d1 00:00"))
+	want(t, chemotherapy(a.Findings))
+	for _, e := range a.Summary.Exposure {
+		if e.Regimen == cy && (e.Given != 2 || e.Amount != 0) {
+			t.Errorf("%d given, %v mg: want 2 doses without an amount", e.Given, e.Amount)
+		}
+	}
+}
+
 // A dose in parts: any given record of a day fills it, none is a second dose or one too many, and a day counts once.
 func TestDosesInParts(t *testing.T) {
 	for _, tt := range []struct {

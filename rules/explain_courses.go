@@ -123,7 +123,7 @@ func (x *explainer) courses() []CourseProof {
 		for _, list := range []struct {
 			facts []*timeline.Fact
 			why   string
-		}{{k.extra, "beyond the course"}, {k.duplicates, "a second record of one dose: not counted"}, {k.sameDay, "a second dose of one day: counted"}, {k.records, "fills no slot"}} {
+		}{{k.extra, "beyond the course"}, {k.earlier, "before the enrolment, of an earlier treatment: not counted"}, {k.duplicates, "a second record of one dose: not counted"}, {k.sameDay, "a second dose of one day: counted"}, {k.records, "fills no slot"}} {
 			for _, f := range list.facts {
 				if placed[f] {
 					continue

@@ -45,6 +45,7 @@ type course struct {
 	untimed    []*timeline.Fact
 	records    []*timeline.Fact // of the regimen's drug, without those of another arm's regimen and second records of one dose
 	extra      []*timeline.Fact // doses given beyond the ceiling
+	earlier    []*timeline.Fact // doses of an earlier treatment, not counted
 	known      time.Time        // receipt of what says that they are, where that is not their own
 	duplicates []*timeline.Fact // second records of one dose, not counted
 	sameDay    []*timeline.Fact // second doses of one day, counted
@@ -461,7 +462,7 @@ func (c *Case) keepInForce(k *course) {
 		return
 	}
 	k.slots = slices.DeleteFunc(k.slots, func(s slot) bool { return !in.At(c.local(s.due)) })
-	for _, list := range []*[]*timeline.Fact{&k.records, &k.extra, &k.untimed, &k.duplicates, &k.sameDay} {
+	for _, list := range []*[]*timeline.Fact{&k.records, &k.extra, &k.earlier, &k.untimed, &k.duplicates, &k.sameDay} {
 		*list = slices.DeleteFunc(*list, func(f *timeline.Fact) bool { return !in.At(c.local(f.At.Start)) })
 	}
 	if in.Until != "" {

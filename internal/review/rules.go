@@ -235,7 +235,7 @@ var ruleTexts = []ruleText{
 			return "further than " + span(p.FutureTolerance) + " after receipt", ""
 		}, fixed("design default"),
 	},
-	{"data.ungradable", "a result of a monitored term that has no grade and may hide one; doses by weight of a patient without a weight; administrations whose Medication has not come; a stay in hospital without a start; a death without a day; a tumour assessment that names no category; an adverse event without a term or a grade of the pinned CTCAE", "", func(p *protocol.Protocol) (string, string) {
+	{"data.ungradable", "a result of a monitored term that has no grade and may hide one; doses by weight of a patient without a weight; an amount or a route of a dose that cannot be read or compared; administrations whose Medication has not come; a stay in hospital without a start; a death without a day; a tumour assessment that names no category; an adverse event without a term or a grade of the pinned CTCAE", "", func(p *protocol.Protocol) (string, string) {
 		return plural(len(p.Normal), "limit of normal of the site", "limits of normal of the site") + "; Medications " + span(p.MedicationWait) + " after receipt", ""
 	}, fixed("design default")},
 	{"data.timing-unknown", "a date without a time where hours matter", "", always("–"), fixed("design default")},

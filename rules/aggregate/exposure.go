@@ -20,7 +20,7 @@ type ExposureEntry struct {
 // RegimenEntry is one regimen over the patients whose course has begun: a dose was given, held, refused or missed.
 type RegimenEntry struct {
 	Regimen string   `json:"regimen"`
-	Given   Quantile `json:"given"` // doses a patient; of a regimen in cycles, cycles
+	Given   Quantile `json:"given"` // doses a patient; of a regimen in cycles, cycles; of doses in parts, days
 	// Completed are those who had as many doses as the regimen has at most.
 	Completed Proportion `json:"completed"`
 	// Cumulative is what a patient was given in all, in Unit, and PerKg the same by the dosing weight. A patient is in neither while the amount of some dose is
