@@ -102,6 +102,8 @@ func (a *Aggregate) run(ctx context.Context) error {
 	boards := map[*protocol.Protocol]*aggregate.Board{}
 	through := uint64(0)
 	whole := false // no commit of a site is half read
+	var toldThrough uint64
+	var toldBy *[]*protocol.Protocol
 	take := func(m jetstream.Msg) error {
 		meta, err := m.Metadata()
 		if err != nil {
@@ -140,10 +142,12 @@ func (a *Aggregate) run(ctx context.Context) error {
 			if pending > 1000 {
 				continue // still reading what was there: half a cohort is not worth showing
 			}
-			if left == 0 && whole {
-				if err := teller.tell(ctx, *a.protocols.Load(), patients, through); err != nil {
+			// All that is judged came with a message: without a new one there is nothing to tell.
+			if protocols := a.protocols.Load(); left == 0 && whole && (through != toldThrough || protocols != toldBy) {
+				if err := teller.tell(ctx, *protocols, patients, through); err != nil {
 					return err
 				}
+				toldThrough, toldBy = through, protocols
 			}
 			if err := a.publish(ctx, boardsOf(*a.protocols.Load(), boards, patients), through, published); err != nil {
 				return err

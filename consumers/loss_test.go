@@ -152,7 +152,7 @@ func TestLostFactsTakeNothingBack(t *testing.T) {
 					t.Fatal(err)
 				}
 				stop, _ := w.watchAccepting(w.token())
-				w.aggregateFor(3 * time.Second)
+				w.aggregateFor(20 * time.Second) // it may have to start anew in between
 				stop()
 				w.want(lowPlatelets, told...)
 				if got := w.told(lossRule); len(got) != 2 || !strings.HasSuffix(got[1], " resolved 2") {

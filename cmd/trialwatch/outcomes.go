@@ -34,7 +34,7 @@ var outcomeTables = map[string]func(w io.Writer, body []byte) error{
 	},
 	aggregate.Survival: func(w io.Writer, body []byte) error {
 		es, err := entries[aggregate.SurvivalEntry](body)
-		fmt.Fprintln(w, "  ARM\t\tEVENTS\tMEDIAN, MONTHS\tRATES")
+		fmt.Fprintln(w, "  ARM\t\tEVENTS\tMEDIAN, MONTHS\tFOLLOW-UP\tRATES")
 		for _, e := range es {
 			for _, x := range []struct {
 				name string
@@ -44,7 +44,7 @@ var outcomeTables = map[string]func(w io.Writer, body []byte) error{
 				for _, r := range x.c.Rates {
 					rates = append(rates, fmt.Sprintf("%d months %s (%s–%s)", r.Months, shown(r.Estimate), shown(r.Low), shown(r.High)))
 				}
-				fmt.Fprintf(w, "  %s\t%s\t%d/%d\t%s (%s–%s)\t%s\n", armName(e.Arm), x.name, x.c.Events, x.c.N, shown(x.c.Median), shown(x.c.Low), shown(x.c.High), strings.Join(rates, ", "))
+				fmt.Fprintf(w, "  %s\t%s\t%d/%d\t%s (%s–%s)\t%s\t%s\n", armName(e.Arm), x.name, x.c.Events, x.c.N, shown(x.c.Median), shown(x.c.Low), shown(x.c.High), shown(x.c.FollowUp), strings.Join(rates, ", "))
 			}
 		}
 		var c aggregate.SurvivalComparison

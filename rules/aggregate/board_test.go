@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -116,5 +117,36 @@ func TestEveryPartOfAContributionShows(t *testing.T) {
 		if shown == 0 {
 			t.Errorf("no panel shows %s", name)
 		}
+	}
+}
+
+// A panel that is made anew has another number, and one that has not changed keeps its own: whoever publishes them goes by that.
+func TestMadeSaysWhatHasChanged(t *testing.T) {
+	p, all := til(t), pool(t)
+	board := aggregate.NewBoard(p)
+	for i, s := range all {
+		board.Set(fmt.Sprint(i), s)
+	}
+	before := board.Panels(nil, asOf)
+	made := func() map[string]uint64 {
+		m := map[string]uint64{}
+		for _, panel := range before {
+			m[panel.Name] = board.Made(panel.Name)
+		}
+		return m
+	}
+	was := made()
+	s := all[0]
+	s.Stay = &rules.Stay{Days: 99}
+	board.Set("0", s)
+	board.Set("1", all[1]) // as it was
+	board.Panels(nil, asOf.Add(time.Hour))
+	want := maps.Clone(was)
+	want[aggregate.Stay]++
+	if diff := cmp.Diff(want, made()); diff != "" {
+		t.Errorf("after a stay has changed (-want +got):\n%s", diff)
+	}
+	if was[aggregate.Feed] != 0 || was[aggregate.Survival] == 0 {
+		t.Errorf("%v: the feed is made each time, the others are counted", was)
 	}
 }
