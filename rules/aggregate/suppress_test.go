@@ -12,9 +12,10 @@ import (
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
-// The attack. Somebody reads every publication of two counts of which one is a part of the other (any grade, grade 3 or more), and knows more than he should: how many
-// are enrolled at any time, the algorithm, and that between two publications each number moves by one at most. He tries every history that could be behind what
-// he has read, forwards and backwards, and lists for each count and time the values that are left. Suppression by n holds if there are always n of them.
+// The attack. Somebody reads every publication of counts of which each is a part of the one before (any grade, grade 3 or more; stayed, discharged, readmitted), and
+// knows more than he should: how many are enrolled at any time, the algorithm, and that between two publications each number moves by one at most. He tries every
+// history that could be behind what he has read, forwards and backwards, and lists for each count and time the values that are left. Suppression by n holds if there
+// are always n of them.
 
 // publisher is an algorithm that the attack is tried on.
 type publisher struct {
@@ -25,92 +26,110 @@ type publisher struct {
 var ours = publisher{firstCell, Cell.next}
 
 // moment is the truth at one publication.
-type moment struct{ enrolled, whole, part int }
+type moment struct {
+	enrolled int
+	counts   []int // a whole before its part
+}
 
-// shown is what is published of it.
-type shown struct{ whole, part int }
-
-// publish runs a publisher over a history.
-func (p publisher) publish(history []moment, below int, random func(int) int) (out []shown) {
-	var whole, part Cell
+// publish runs a publisher over a history and returns the bounds.
+func (p publisher) publish(history []moment, below int, random func(int) int) (out [][]int) {
+	cells := make([]Cell, len(history[0].counts))
 	for i, m := range history {
-		if i == 0 {
-			whole = p.first(m.whole, m.enrolled, unbounded, below, random)
-			part = p.first(m.part, m.enrolled, whole.AtLeast, below, random)
-		} else {
-			rests := resting(out, below)
-			whole = p.next(whole, m.whole, m.enrolled, unbounded, below, rests)
-			part = p.next(part, m.part, m.enrolled, whole.AtLeast, below, rests)
+		rests, whole := resting(out, below), unbounded
+		var shown []int
+		for k, count := range m.counts {
+			if i == 0 {
+				cells[k] = p.first(count, m.enrolled, whole, below, random)
+			} else {
+				cells[k] = p.next(cells[k], count, m.enrolled, whole, below, rests)
+			}
+			whole = cells[k].AtLeast
+			shown = append(shown, whole)
 		}
-		out = append(out, shown{whole.AtLeast, part.AtLeast})
+		out = append(out, shown)
 	}
 	return out
 }
 
-// resting reports whether one of the two bounds has moved so lately that neither may.
-func resting(published []shown, below int) bool {
+// resting reports whether one of the bounds has moved so lately that none may.
+func resting(published [][]int, below int) bool {
 	for i := len(published) - 1; i > 0; i-- {
-		if published[i] != published[i-1] {
+		if !slices.Equal(published[i], published[i-1]) {
 			return rests(len(published)+1, i+1, below)
 		}
 	}
 	return false
 }
 
-// left is how many values of each count every time leaves open. fewest is the least of all, less what no suppression can: of fewer enrolled there are fewer values.
-func (p publisher) left(t interface{ Fatalf(string, ...any) }, history []moment, published []shown, below, steps int) (fewest int) {
+// nested lists all counts of which each is a part of the one before, of at most so many.
+func nested(counts, most int) (all [][]int) {
+	if counts == 0 {
+		return [][]int{nil}
+	}
+	for n := range most + 1 {
+		for _, parts := range nested(counts-1, n) {
+			all = append(all, append([]int{n}, parts...))
+		}
+	}
+	return all
+}
+
+// left is how many values of a count are open at the time that leaves the fewest. Of fewer enrolled than suppression asks for there are fewer values anyway, which is added.
+func (p publisher) left(t interface{ Fatalf(string, ...any) }, history []moment, published [][]int, below int) (fewest int) {
 	most := 0
 	for _, m := range history {
 		most = max(most, m.enrolled)
 	}
-	size, rest := most+1, make([]bool, len(history))
+	states := nested(len(history[0].counts), most)
+	near := make([][]int, len(states)) // by state, those that one patient more or fewer of each count makes of it
+	for i, x := range states {
+		for j, y := range states {
+			if step(x, y) {
+				near[i] = append(near[i], j)
+			}
+		}
+	}
+	rest := make([]bool, len(history))
+	values := make([][]map[int]bool, len(history)) // that are left, by time and count
 	for i := range history {
 		rest[i] = resting(published[:i], below)
+		for range history[i].counts {
+			values[i] = append(values[i], map[int]bool{})
+		}
 	}
-	wholes, parts := make([]map[int]bool, len(history)), make([]map[int]bool, len(history))
-	for i := range history {
-		wholes[i], parts[i] = map[int]bool{}, map[int]bool{}
-	}
-	at := func(whole, part int) int { return whole*size + part }
-	offsets := most + 1 + below
-	for ow := range offsets {
-		for op := range offsets {
-			fits := func(i, whole, part int) bool {
-				if part > whole || whole > history[i].enrolled {
+	for _, offsets := range p.offsets(history[0].enrolled, published[0], below) {
+		fits := func(i int, state []int) bool {
+			whole := unbounded
+			for k, count := range state {
+				c := Cell{AtLeast: published[0][k], Offset: offsets[k]}
+				switch {
+				case count > history[i].enrolled, i == 0 && !p.could(count, history[0].enrolled, whole, below, c):
 					return false
-				}
-				if i == 0 {
-					return p.could(whole, history[0].enrolled, unbounded, below, Cell{AtLeast: published[0].whole, Offset: ow}) &&
-						p.could(part, history[0].enrolled, published[0].whole, below, Cell{AtLeast: published[0].part, Offset: op})
-				}
-				w := p.next(Cell{AtLeast: published[i-1].whole, Offset: ow}, whole, history[i].enrolled, unbounded, below, rest[i])
-				q := p.next(Cell{AtLeast: published[i-1].part, Offset: op}, part, history[i].enrolled, w.AtLeast, below, rest[i])
-				return w.AtLeast == published[i].whole && q.AtLeast == published[i].part
-			}
-			forwards := make([][]bool, len(history))
-			alive := true
-			for i := 0; i < len(history) && alive; i++ {
-				forwards[i] = make([]bool, size*size)
-				alive = false
-				for whole := range size {
-					for part := range whole + 1 {
-						if (i == 0 || near(forwards[i-1], whole, part, size, steps)) && fits(i, whole, part) {
-							forwards[i][at(whole, part)], alive = true, true
-						}
+				case i > 0:
+					c.AtLeast = published[i-1][k]
+					if p.next(c, count, history[i].enrolled, whole, below, rest[i]).AtLeast != published[i][k] {
+						return false
 					}
 				}
+				whole = published[i][k]
 			}
-			if !alive {
-				continue
+			return true
+		}
+		reached := make([][]bool, len(history))
+		from := func(set []bool, state int) bool {
+			return slices.ContainsFunc(near[state], func(j int) bool { return set[j] })
+		}
+		for i := range history {
+			reached[i] = make([]bool, len(states))
+			for j, state := range states {
+				reached[i][j] = (i == 0 || from(reached[i-1], j)) && fits(i, state)
 			}
-			for i, set := range slices.Backward(forwards) {
-				for whole := range size {
-					for part := range whole + 1 {
-						j := at(whole, part)
-						set[j] = set[j] && (i == len(history)-1 || near(forwards[i+1], whole, part, size, steps))
-						if set[j] {
-							wholes[i][whole], parts[i][part] = true, true
-						}
+		}
+		for i, set := range slices.Backward(reached) {
+			for j, state := range states {
+				if set[j] = set[j] && (i == len(history)-1 || from(reached[i+1], j)); set[j] {
+					for k, count := range state {
+						values[i][k][count] = true
 					}
 				}
 			}
@@ -118,17 +137,48 @@ func (p publisher) left(t interface{ Fatalf(string, ...any) }, history []moment,
 	}
 	fewest = math.MaxInt
 	for i, m := range history {
-		if !wholes[i][m.whole] || !parts[i][m.part] {
-			t.Fatalf("the attack is wrong: at %d the truth is not among what it finds", i)
-		}
-		for _, n := range []int{len(wholes[i]), len(parts[i])} {
-			if m.enrolled+1 < below {
-				n += below - m.enrolled - 1
+		for k, count := range m.counts {
+			if !values[i][k][count] {
+				t.Fatalf("the attack is wrong: at %d the truth is not among what it finds", i)
 			}
-			fewest = min(fewest, n)
+			fewest = min(fewest, len(values[i][k])+max(below-m.enrolled-1, 0))
 		}
 	}
 	return fewest
+}
+
+// step reports whether each number of one is at most one from that of the other.
+func step(a, b []int) bool {
+	for k := range a {
+		if a[k]-b[k] > 1 || b[k]-a[k] > 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// offsets are all secrets that could be behind the first publication.
+func (p publisher) offsets(enrolled int, shown []int, below int) [][]int {
+	all := [][]int{nil}
+	whole := unbounded
+	for _, bound := range shown {
+		found := map[int]bool{}
+		for count := range enrolled + 1 {
+			for drawn := range below {
+				if c := p.first(count, enrolled, whole, below, func(int) int { return drawn }); c.AtLeast == bound {
+					found[c.Offset] = true
+				}
+			}
+		}
+		var longer [][]int
+		for _, before := range all {
+			for offset := range found {
+				longer = append(longer, append(slices.Clone(before), offset))
+			}
+		}
+		all, whole = longer, bound
+	}
+	return all
 }
 
 // could reports whether some drawn number makes a cell the first.
@@ -141,31 +191,27 @@ func (p publisher) could(count, enrolled, whole, below int, cell Cell) bool {
 	return false
 }
 
-// near reports whether a pair of counts can come from one of a set, or lead to it, by so many patients each at most.
-func near(set []bool, whole, part, size, steps int) bool {
-	for w := max(whole-steps, 0); w <= min(whole+steps, size-1); w++ {
-		for p := max(part-steps, 0); p <= min(part+steps, size-1); p++ {
-			if set[w*size+p] {
-				return true
-			}
-		}
+// drawHistory draws a trial that fills, with numbers that mostly grow, or rise and fall. draw returns a number from 0 up to and without n.
+func drawHistory(counts, below int, draw func(name string, n int) int) []moment {
+	most := 3*below + 2
+	if counts > 2 {
+		most = 2*below + 3 // histories are many enough
 	}
-	return false
-}
-
-// drawHistory draws a trial that fills, with numbers that mostly grow and are sometimes corrected. draw returns a number from 0 up to and without n.
-func drawHistory(below int, draw func(name string, n int) int) []moment {
-	enrolled := draw("enrolled", 2*below+3)
-	whole := draw("whole", enrolled+1)
-	m := moment{enrolled, whole, draw("part", whole+1)}
+	m := moment{enrolled: draw("enrolled", 2*below+3)}
+	for whole := m.enrolled; len(m.counts) < counts; whole = m.counts[len(m.counts)-1] {
+		m.counts = append(m.counts, draw("count", whole+1))
+	}
+	moves := [][]int{{0, 1, 1, 1, 0, -1}, {0, 1, -1}}[draw("moves", 2)]
 	history := []moment{m}
 	for range 1 + draw("publications", 40) {
-		move := func(name string) int { return []int{0, 1, 1, 1, 0, -1}[draw(name, 6)] }
 		last := m
-		m.enrolled = min(max(m.enrolled+move("enrolled"), 0), 3*below+2)
-		m.whole = min(max(m.whole+move("whole"), 0), m.enrolled)
-		m.part = min(max(m.part+move("part"), 0), m.whole)
-		if last.whole-m.whole > 1 || last.part-m.part > 1 { // an enrolment and a correction at once
+		m = moment{enrolled: min(max(m.enrolled+moves[draw("enrolled", len(moves))], 0), most)}
+		whole := m.enrolled
+		for k := range counts {
+			whole = min(max(last.counts[k]+moves[draw("count", len(moves))], 0), whole)
+			m.counts = append(m.counts, whole)
+		}
+		if !step(m.counts, last.counts) { // an enrolment and a correction at once
 			m = last
 		}
 		history = append(history, m)
@@ -176,11 +222,14 @@ func drawHistory(below int, draw func(name string, n int) int) []moment {
 // However a small trial goes, whoever reads all that is published of it is left with n values of every count at every time.
 func TestAttackOnSuppression(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		below := rapid.IntRange(3, 4).Draw(t, "below")
 		draw := func(name string, n int) int { return rapid.IntRange(0, n-1).Draw(t, name) }
-		history := drawHistory(below, draw)
+		counts, below := 2+draw("counts", 2), 3
+		if counts == 2 {
+			below += draw("below", 2)
+		}
+		history := drawHistory(counts, below, draw)
 		published := ours.publish(history, below, func(n int) int { return draw("offset", n) })
-		if got := ours.left(t, history, published, below, 1); got < below {
+		if got := ours.left(t, history, published, below); got < below {
 			t.Fatalf("%d values are left of a count, want %d: %v shown as %v", got, below, history, published)
 		}
 	})
@@ -237,7 +286,7 @@ func TestAttackWithoutEachProtection(t *testing.T) {
 		{"without a rest", publisher{firstCell, func(c Cell, count, enrolled, whole, below int, _ bool) Cell {
 			return c.next(count, enrolled, whole, below, false)
 		}}, []moment{
-			{6, 4, 3}, {6, 4, 3}, {6, 4, 3}, {6, 4, 3}, {6, 4, 3}, {6, 4, 3}, {6, 4, 3}, {6, 5, 3}, {7, 6, 4}, {8, 7, 5}, {8, 6, 6}, {8, 5, 5}, {8, 4, 4}, {8, 4, 4},
+			{6, []int{4, 3}}, {6, []int{5, 3}}, {7, []int{6, 4}}, {8, []int{7, 5}}, {8, []int{6, 6}}, {8, []int{5, 5}}, {8, []int{4, 4}}, {8, []int{4, 4}},
 		}},
 		{"with counts that are large enough as they are", publisher{
 			func(count, _, _, below int, _ func(int) int) Cell { return exact(count, below) },
@@ -250,11 +299,11 @@ func TestAttackWithoutEachProtection(t *testing.T) {
 				r := rand.New(rand.NewPCG(uint64(seed), 5))
 				below, history, draw := 3+seed%2, tt.history, r.IntN
 				if history == nil {
-					history = drawHistory(below, func(_ string, n int) int { return r.IntN(n) })
+					history = drawHistory(2, below, func(_ string, n int) int { return r.IntN(n) })
 				} else {
 					below, draw, tries = 3, none, 1
 				}
-				left := tt.left(t, history, tt.publish(history, below, draw), below, 1)
+				left := tt.left(t, history, tt.publish(history, below, draw), below)
 				if left < below {
 					broken++
 				}
@@ -289,9 +338,9 @@ func TestPercentagesGiveCountsBack(t *testing.T) {
 
 // panelsOf are pooled panels of a trial in which so many have a toxicity, and have it at grade 3 or more.
 func panelsOf(m moment, at time.Time) []PooledPanel {
-	term := TermEntry{Term: "Fever", Any: NewProportion(m.whole, m.enrolled), Ge3: NewProportion(m.part, m.enrolled)}
+	term := TermEntry{Term: "Fever", Any: NewProportion(m.counts[0], m.enrolled), Ge3: NewProportion(m.counts[1], m.enrolled)}
 	tox := ToxicityEntry{N: m.enrolled, Terms: []TermEntry{term}}
-	if m.whole == 0 {
+	if m.counts[0] == 0 {
 		tox.Terms = nil // as it is left out
 	}
 	return []PooledPanel{{Name: Enrolment, AsOf: at, All: EnrolmentEntry{Enrolled: m.enrolled}}, {Name: Toxicity, AsOf: at, All: tox}}
@@ -302,7 +351,7 @@ func TestSuppressIsWhatIsAttacked(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		below := rapid.IntRange(3, 5).Draw(t, "below")
 		p := &protocol.Protocol{Blinding: &protocol.Blinding{SuppressBelow: below}}
-		history := drawHistory(below, func(name string, n int) int { return rapid.IntRange(0, n-1).Draw(t, name) })
+		history := drawHistory(2, below, func(name string, n int) int { return rapid.IntRange(0, n-1).Draw(t, name) })
 		offset := rapid.IntRange(0, below-1).Draw(t, "offset")
 		random := func(int) int { return offset }
 		want := ours.publish(history, below, random)
@@ -310,11 +359,11 @@ func TestSuppressIsWhatIsAttacked(t *testing.T) {
 		for i, m := range history {
 			before := s
 			s = Suppress(p, panelsOf(m, time.Unix(int64(i), 0)), s, random)
-			got := shown{}
+			got := []int{0, 0}
 			for _, panel := range s.Panels() {
 				for _, b := range panel.Bounds {
-					count := map[string]*int{CountAnyGrade: &got.whole, CountGrade3: &got.part}[b.Count]
-					truth := map[string]int{CountAnyGrade: m.whole, CountGrade3: m.part}[b.Count]
+					count := map[string]*int{CountAnyGrade: &got[0], CountGrade3: &got[1]}[b.Count]
+					truth := map[string]int{CountAnyGrade: m.counts[0], CountGrade3: m.counts[1]}[b.Count]
 					was, _ := before.cell(cellName(Toxicity, "Fever", b.Count))
 					*count = b.AtLeast
 					switch set := b.AsOf.Equal(time.Unix(int64(i), 0)); {
@@ -327,7 +376,7 @@ func TestSuppressIsWhatIsAttacked(t *testing.T) {
 					}
 				}
 			}
-			if got != want[i] {
+			if !slices.Equal(got, want[i]) {
 				t.Fatalf("publication %d shows %v, the attack saw %v: %v", i, got, want[i], history)
 			}
 		}
