@@ -221,7 +221,7 @@ func (c *Case) wake(t time.Time) {
 
 // fromFuture reports a clinical time so far after its own receipt that it is a charting error, and never counts.
 func (c *Case) fromFuture(f *timeline.Fact) bool {
-	return f.At.Start.Sub(f.ReceivedAt) > c.Protocol.FutureTolerance.D()
+	return f.At.Start.After(f.ReceivedAt) && f.At.Start.Sub(f.ReceivedAt) > c.Protocol.FutureTolerance.D()
 }
 
 // usable reports whether a fact counts now.

@@ -145,7 +145,7 @@ func (g *graded) worseThan(o *graded, direction string) bool {
 
 // onTreatment reports whether a result counts as of the treatment: at or after its first dose, and not longer after the last than the protocol says.
 func (c *Case) onTreatment(at time.Time) bool {
-	return !c.Treated.IsZero() && !at.Before(c.Treated) && (c.Protocol.EmergentFor == 0 || at.Sub(c.lastTreatment) <= c.Protocol.EmergentFor.D())
+	return !c.Treated.IsZero() && !at.Before(c.Treated) && (c.Protocol.EmergentFor == 0 || !at.After(c.lastTreatment) || at.Sub(c.lastTreatment) <= c.Protocol.EmergentFor.D())
 }
 
 // baselineGrade is the grade of the last gradable result before the first study treatment, nil where there is none.

@@ -149,6 +149,12 @@ func (a Number) Round() Rounded {
 		return Rounded{}
 	}
 	num, den := abs(a.num), uint64(a.den)
+	if r, ok := short(num, den); ok {
+		if a.num < 0 {
+			r.coef = -r.coef
+		}
+		return r
+	}
 	var d digits
 	whole, rest := num/den, num%den
 	var text [20]byte
@@ -167,6 +173,27 @@ func (a Number) Round() Rounded {
 	}
 	d.after = d.after || rest != 0
 	return d.rounded(a.num < 0)
+}
+
+// short is num/den where that is a decimal of few digits, as nearly every measured value is. num is not 0.
+func short(num, den uint64) (r Rounded, ok bool) {
+	for places, unit := range powers[:7] {
+		if unit%den != 0 {
+			continue
+		}
+		hi, n := bits.Mul64(num, unit/den)
+		if hi != 0 || n >= over {
+			return r, false
+		}
+		exp := -places
+		for _, step := range [...]int{8, 4, 2, 1} {
+			for n < least/powers[step-1] {
+				n, exp = n*powers[step], exp-step
+			}
+		}
+		return Rounded{coef: int64(n), exp: int32(exp)}, true
+	}
+	return r, false
 }
 
 // Sign is -1, 0 or +1.

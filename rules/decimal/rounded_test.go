@@ -62,7 +62,7 @@ func TestParseRounded(t *testing.T) {
 
 var fifteen = apd.Context{Precision: decimal.Digits, MaxExponent: apd.MaxExponent, MinExponent: apd.MinExponent, Rounding: apd.RoundHalfEven}
 
-func big(t *rapid.T, text string) *apd.Decimal {
+func big(t rapid.TB, text string) *apd.Decimal {
 	d, _, err := apd.NewFromString(text)
 	if err != nil {
 		t.Fatal(err)
@@ -137,6 +137,17 @@ func TestNumberRounds(t *testing.T) {
 			t.Fatalf("%d/%d is %s, want %s", num, den, got, &want)
 		}
 	})
+	for num := int64(-300); num <= 300; num++ {
+		for den := int64(1); den <= 130; den++ {
+			var want apd.Decimal
+			if _, err := fifteen.Quo(&want, apd.New(num, 0), apd.New(den, 0)); err != nil {
+				t.Fatal(err)
+			}
+			if got := decimal.New(num, den).Round(); big(t, got.String()).Cmp(&want) != 0 {
+				t.Fatalf("%d/%d is %s, want %s", num, den, got, &want)
+			}
+		}
+	}
 	if got := (decimal.Number{}).Round(); got != (decimal.Rounded{}) {
 		t.Errorf("the zero number rounds to %s", got)
 	}
