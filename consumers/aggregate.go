@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
@@ -20,6 +21,7 @@ import (
 	"github.com/trialwatch/trialwatch/consumers/wire"
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/aggregate"
+	"github.com/trialwatch/trialwatch/rules/alert"
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
@@ -114,11 +116,8 @@ func (a *Aggregate) run(ctx context.Context) error {
 			return teller.take(m)
 		}
 		var st wire.PatientStanding
-		if err := json.Unmarshal(m.Data(), &st); err != nil {
+		if err := json.Unmarshal(m.Data(), &st, withoutTold); err != nil {
 			return fmt.Errorf("standing of OUT sequence %d cannot be read: %w", meta.Sequence.Stream, err)
-		}
-		for _, s := range st.Studies {
-			s.Told = nil // alerts are the watch's memory, not ours
 		}
 		patients[m.Subject()] = st
 		for p, board := range boards {
@@ -155,6 +154,9 @@ func (a *Aggregate) run(ctx context.Context) error {
 		}
 	}
 }
+
+// withoutTold leaves the alerts of a standing unread, which are most of it: they are the watch's memory, not the aggregate's.
+var withoutTold = json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ *[]alert.Told) error { return d.SkipValue() }))
 
 // contribution is what a patient contributes to a study: nothing where he is not in it.
 func contribution(st *wire.PatientStanding, study string) rules.Summary {

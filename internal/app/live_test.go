@@ -40,6 +40,7 @@ func BenchmarkLive(b *testing.B) {
 	}{
 		{"embedded", false, [][]string{app.AllStages}},
 		{"external", true, [][]string{app.AllStages}},
+		{"effect", true, [][]string{{app.StageIntake, app.StageWatch}}}, // durable: alerts and standings, no panels
 		{"stages", true, [][]string{{app.StageIntake}, {app.StageWatch}}},
 	} {
 		b.Run(tt.name, func(b *testing.B) {

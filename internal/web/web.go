@@ -7,7 +7,6 @@ package web
 import (
 	"bytes"
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
@@ -16,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/rs/zerolog"
 
 	"github.com/trialwatch/trialwatch/rules"
@@ -169,8 +170,8 @@ func (h *Hub) Alert(data []byte) error {
 // passed is a value that is read by nobody.
 type passed struct{}
 
-// UnmarshalJSON leaves it unread.
-func (passed) UnmarshalJSON([]byte) error { return nil }
+// UnmarshalJSONFrom leaves it unread.
+func (passed) UnmarshalJSONFrom(d *jsontext.Decoder) error { return d.SkipValue() }
 
 // tell wakes the open pages. The caller holds the lock.
 func (h *Hub) tell() {
