@@ -83,7 +83,7 @@ var folders = []struct {
 		},
 		"the stages do not know who starts them, nor the page",
 	},
-	{"internal/web", false, []string{module + "consumers/wire", module + "rules", "github.com/rs/zerolog"}, "the page shows published messages: no FHIR, no broker"},
+	{"internal/web", false, []string{module + "consumers/wire", module + "rules", "github.com/rs/zerolog", "github.com/go-json-experiment/json"}, "the page shows published messages: no FHIR, no broker"},
 	{"internal/feed", false, nil, "reading lines knows no FHIR"},
 	{"internal/sim", false, []string{"github.com/goccy/go-yaml"}, "a feed made by the code that reads it would never surprise it"},
 }
