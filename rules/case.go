@@ -236,11 +236,8 @@ func (c *Case) graded(f *timeline.Fact) bool {
 // nobody changes them, and nobody keeps them beyond this evaluation.
 func (c *Case) results(analyte string, timed bool) []timeline.Point {
 	s := c.Timeline.Series(analyte)
-	counts := func(p *timeline.Point) bool {
-		return p.Problem == nil && c.graded(p.Fact) && (!timed || !p.Fact.At.DateOnly())
-	}
 	n := 0
-	for n < len(s) && counts(&s[n]) {
+	for n < len(s) && c.gradable(&s[n], timed) {
 		n++
 	}
 	if n == len(s) || s[n].Fact.At.Start.After(c.Now) {
@@ -248,11 +245,15 @@ func (c *Case) results(analyte string, timed bool) []timeline.Point {
 	}
 	ps := append(make([]timeline.Point, 0, len(s)-1), s[:n]...)
 	for i := n + 1; i < len(s) && !s[i].Fact.At.Start.After(c.Now); i++ {
-		if counts(&s[i]) {
+		if c.gradable(&s[i], timed) {
 			ps = append(ps, s[i])
 		}
 	}
 	return ps
+}
+
+func (c *Case) gradable(p *timeline.Point, timed bool) bool {
+	return p.Problem == nil && c.graded(p.Fact) && (!timed || !p.Fact.At.DateOnly())
 }
 
 // report completes a finding with what every finding of the case shares. The rule has set the rest.

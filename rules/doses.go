@@ -334,14 +334,10 @@ func (c *Case) lastValue(analyte string, from, to time.Time) (v ctcae.Bounds, po
 		text = sum.High.String() + " mL"
 		return sum, used, text
 	}
-	ps := c.results(analyte, true)
-	for i, p := range slices.Backward(ps) {
-		t := p.Fact.At.Start
-		if t.Before(from) {
-			break
-		}
-		if !t.After(to) {
-			return ctcae.Of(p.Value.Value, p.Value.Comparator).Rounded(), ps[i : i+1 : i+1], p.Value.String()
+	s := c.Timeline.Series(analyte)
+	for i := len(s) - 1; i >= 0 && !s[i].Fact.At.Start.Before(from); i-- {
+		if p := &s[i]; !p.Fact.At.Start.After(to) && c.gradable(p, true) {
+			return ctcae.Of(p.Value.Value, p.Value.Comparator).Rounded(), s[i : i+1 : i+1], p.Value.String()
 		}
 	}
 	return v, nil, ""

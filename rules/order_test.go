@@ -209,15 +209,53 @@ func stayOf500() *chart {
 	return c
 }
 
-func BenchmarkEvaluate500(b *testing.B) {
-	tl := timeline.New()
-	for _, f := range stayOf500().facts {
-		tl.Apply(f)
+// wardOf500 is a stay as wards have them: 168 temperatures, of which those of three days are fevers, twelve analytes a day, and pressures and rates. [stayOf500] is a
+// fever all the time.
+func wardOf500() *chart {
+	c := enrolled("arm-1").til()
+	for i := range 168 {
+		value := "36.8"
+		if i/8 >= 4 && i/8 < 7 {
+			value = "38.6"
+		}
+		c.temp(value, fmt.Sprintf("d%d %02d:10", i/8, 3*(i%8)))
 	}
-	p := trial(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		rules.Evaluate(tl, p, at("d21 00:00"))
+	for i, analyte := range []string{
+		timeline.Neutrophils, timeline.Lymphocytes, timeline.Leukocytes, timeline.Platelets, timeline.HemoglobinMass, timeline.CreatinineMass,
+		timeline.BilirubinMass, timeline.ALT, timeline.AST, timeline.Sodium, timeline.Potassium, timeline.Albumin,
+	} {
+		for day := range 21 {
+			lab := c.obs(fmt.Sprintf("lab-%d-%d", i, day), analyte, []string{"0.3", "0.2", "0.6", "60", "90", "0.9", "0.7", "30", "28", "139", "4.1", "33"}[i], fmt.Sprintf("d%d 05:30", day))
+			low, high := decimal.Must([]string{"1.8", "1", "4", "150", "120", "0.6", "0.2", "7", "8", "135", "3.5", "35"}[i]), decimal.Must([]string{"7", "4", "11", "400", "160", "1.2", "1.2", "40", "40", "145", "5", "50"}[i])
+			lab.Results[0].Low, lab.Results[0].High = &low, &high
+		}
+	}
+	for i := range 40 {
+		c.obs(fmt.Sprint("bp-", i), timeline.Systolic, "118", fmt.Sprintf("d%d %02d:20", i/2, 8+8*(i%2)))
+		c.obs(fmt.Sprint("hr-", i), timeline.HeartRate, "88", fmt.Sprintf("d%d %02d:20", i/2, 8+8*(i%2)))
+	}
+	for i := range 60 {
+		c.dose(fmt.Sprintf("dose-%d", i), []string{"completed", "not-done"}[i/15%2], fmt.Sprintf("d%d %02d:00", 1+i/3, 8*(i%3)))
+	}
+	return c
+}
+
+func BenchmarkEvaluate500(b *testing.B) {
+	for _, stay := range []struct {
+		name string
+		of   *chart
+	}{{"febrile", stayOf500()}, {"ward", wardOf500()}} {
+		b.Run(stay.name, func(b *testing.B) {
+			tl := timeline.New()
+			for _, f := range stay.of.facts {
+				tl.Apply(f)
+			}
+			p := trial(b)
+			b.ReportAllocs()
+			for b.Loop() {
+				rules.Evaluate(tl, p, at("d21 00:00"))
+			}
+		})
 	}
 }
 

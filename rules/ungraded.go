@@ -52,6 +52,9 @@ func (c *Case) verdicts(terms []int, analyte string) []verdict {
 	var list []verdict
 	for _, term := range terms {
 		gs := c.seriesOf(term)
+		if list == nil {
+			list = make([]verdict, 0, len(gs)) // the other terms mostly grade the same results
+		}
 		for i := range gs {
 			g := &gs[i]
 			if len(g.points) == 0 || g.points[0].Analyte != analyte {
@@ -108,9 +111,12 @@ func (c *Case) reportUngradedOf(analyte string, terms []int) {
 		first := &list[i]
 		f := Finding{Rule: "data.ungradable", Key: analyte, Onset: first.at, Detected: first.point.Fact.ReceivedAt}
 		var why []string
-		n := 0
-		for ; i < len(list) && list[i].unsaid(); i++ {
+		n := 1
+		for i+n < len(list) && list[i+n].unsaid() {
 			n++
+		}
+		f.Evidence = make([]Evidence, 0, n)
+		for end := i + n; i < end; i++ {
 			f.Evidence = append(f.Evidence, evidence(list[i].point, analyte))
 			f.NeedsReview = f.NeedsReview || review(list[i].point)
 			for _, w := range list[i].why {
