@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
@@ -216,10 +214,7 @@ func (a *Aggregate) publish(ctx context.Context, boards map[*protocol.Protocol]*
 			if err != nil {
 				return err
 			}
-			m := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-			m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(was.seq, 10))
-			ack, err := a.cfg.JetStream.PublishMsg(ctx, m)
+			ack, err := a.cfg.JetStream.PublishMsg(ctx, fenced(rollup(subject, data), was.seq, false))
 			if err != nil {
 				// Another worker was faster, or the broker is away: start anew from what is published.
 				return fmt.Errorf("publish %s: %w", subject, err)

@@ -51,17 +51,20 @@ func (b *batch) standing(p *site.Patient, st *watched) error {
 	if err != nil {
 		return fmt.Errorf("encode a standing: %w", err)
 	}
-	m := &nats.Msg{Subject: wire.Standings(st.Name, wire.PatientKey(b.session.cfg.SiteKey, st.Name, p.Identity)), Data: data, Header: nats.Header{}}
-	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-	b.add(m, st)
+	b.add(rollup(wire.Standings(st.Name, wire.PatientKey(b.session.cfg.SiteKey, st.Name, p.Identity)), data), st)
 	return nil
 }
 
-// checkpoint is what takes the place of a site's checkpoint, fenced by the sequence of the one before.
-func checkpoint(site string, data []byte, last uint64, fenced bool) *nats.Msg {
-	m := &nats.Msg{Subject: wire.Checkpoints(site), Data: data, Header: nats.Header{}}
+// rollup is a message that takes the place of the one before on its subject.
+func rollup(subject string, data []byte) *nats.Msg {
+	m := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-	if fenced {
+	return m
+}
+
+// fenced has a message refused unless the last one on its subject has a sequence. without leaves the fence out, for the tests that show what it is for.
+func fenced(m *nats.Msg, last uint64, without bool) *nats.Msg {
+	if !without {
 		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
 	}
 	return m
@@ -83,7 +86,7 @@ func (b *batch) commit(ctx context.Context, advance bool) error {
 		if err != nil {
 			return err
 		}
-		b.msgs = append(b.msgs, checkpoint(st.Name, data, st.fence, !s.cfg.WithoutFence))
+		b.msgs = append(b.msgs, fenced(rollup(wire.Checkpoints(st.Name), data), st.fence, s.cfg.WithoutFence))
 	}
 	last, err := publishBatch(ctx, s.cfg.JetStream, b.msgs)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -212,7 +211,7 @@ func (p *Pool) publish(ctx context.Context, proto *protocol.Protocol, mem *memor
 		if err != nil {
 			return err
 		}
-		msgs, next = append(msgs, p.rollup(subject, data, was.seq)), append(next, &pooledState{asOf: panel.AsOf, body: body})
+		msgs, next = append(msgs, fenced(rollup(subject, data), was.seq, p.cfg.WithoutFence)), append(next, &pooledState{asOf: panel.AsOf, body: body})
 	}
 	if len(msgs) == 0 {
 		return nil
@@ -248,7 +247,7 @@ func (p *Pool) suppress(ctx context.Context, proto *protocol.Protocol, pooled []
 	if err != nil {
 		return nil, err
 	}
-	ack, err := p.cfg.JetStream.PublishMsg(ctx, p.rollup(wire.Pooling(proto.Study), data, was.seq))
+	ack, err := p.cfg.JetStream.PublishMsg(ctx, fenced(rollup(wire.Pooling(proto.Study), data), was.seq, p.cfg.WithoutFence))
 	if err != nil {
 		return nil, fmt.Errorf("write down what is published of %s: %w", proto.Study, err)
 	}
@@ -259,16 +258,6 @@ func (p *Pool) suppress(ctx context.Context, proto *protocol.Protocol, pooled []
 		}
 	}
 	return s.Panels(), nil
-}
-
-// rollup is a message that takes the place of the one before on its subject, fenced by the sequence of that.
-func (p *Pool) rollup(subject string, data []byte, last uint64) *nats.Msg {
-	m := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-	if !p.cfg.WithoutFence {
-		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
-	}
-	return m
 }
 
 // secret is a number from 0 up to and without n that nobody can guess.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/trialwatch/trialwatch/consumers/wire"
@@ -14,9 +13,7 @@ import (
 
 // KeepProtocol stores the file by which a study is judged, in the place of the one before.
 func KeepProtocol(ctx context.Context, js jetstream.JetStream, p *protocol.Protocol) error {
-	m := &nats.Msg{Subject: wire.ProtocolFile(p.Study), Data: p.File, Header: nats.Header{}}
-	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-	if _, err := js.PublishMsg(ctx, m); err != nil {
+	if _, err := js.PublishMsg(ctx, rollup(wire.ProtocolFile(p.Study), p.File)); err != nil {
 		return fmt.Errorf("the protocol of %s cannot be stored: %w", p.Study, err)
 	}
 	return nil

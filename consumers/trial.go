@@ -132,7 +132,7 @@ func (t *teller) commit(ctx context.Context, msgs []*nats.Msg, through uint64) e
 	if err != nil {
 		return err
 	}
-	last, err := publishBatch(ctx, t.cfg.JetStream, append(msgs, checkpoint(wire.NoSite, data, t.fence, !t.cfg.WithoutFence)))
+	last, err := publishBatch(ctx, t.cfg.JetStream, append(msgs, fenced(rollup(wire.Checkpoints(wire.NoSite), data), t.fence, t.cfg.WithoutFence)))
 	if err != nil {
 		t.cfg.Metrics.fenced.Inc()
 		return fmt.Errorf("commit of %d messages of the trial refused: %w", len(msgs)+1, err)

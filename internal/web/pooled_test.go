@@ -19,14 +19,14 @@ import (
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
-// pooledBodies are the panels of the test's cohort as they are published to who may not see the arms.
-func pooledBodies(t *testing.T) (bodies [][]byte) {
+// pooled are the panels of the test's cohort under a protocol with blinding, as they are before they are published.
+func pooled(t *testing.T, settings string) (*protocol.Protocol, []aggregate.PooledPanel) {
 	t.Helper()
 	text, err := protocols.FS.ReadFile(protocols.Shipped)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := protocol.Parse("protocol.yaml", append(text, "\nblinding: { unblinded: [safety-board], cite: a test }\n"...))
+	p, err := protocol.Parse("protocol.yaml", append(text, "\nblinding: { unblinded: [safety-board], cite: a test"+settings+" }\n"...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,14 @@ func pooledBodies(t *testing.T) (bodies [][]byte) {
 		}
 		all = append(all, panel)
 	}
-	for _, panel := range aggregate.Pool(p, all) {
+	return p, aggregate.Pool(p, all)
+}
+
+// pooledBodies are the panels of the test's cohort as they are published to who may not see the arms.
+func pooledBodies(t *testing.T) (bodies [][]byte) {
+	t.Helper()
+	_, all := pooled(t, "")
+	for _, panel := range all {
 		body, err := wire.Encode(panel)
 		if err != nil {
 			t.Fatal(err)
@@ -118,24 +125,9 @@ func TestPageSaysForWhomItIs(t *testing.T) {
 
 // Under suppression the page shows bounds, and nothing that is not there as 0.
 func TestSuppressedPage(t *testing.T) {
-	text, err := protocols.FS.ReadFile(protocols.Shipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := protocol.Parse("protocol.yaml", append(text, "\nblinding: { unblinded: [safety-board], publishEvery: P1D, suppressBelow: 5, cite: a test }\n"...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []aggregate.Panel
-	for _, body := range panels(t) {
-		panel, err := aggregate.Read(body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, panel)
-	}
+	p, all := pooled(t, ", publishEvery: P1D, suppressBelow: 5")
 	h := web.NewHub(web.Options{Pooled: true, Studies: []web.Study{{ID: "til-il2"}}})
-	for _, panel := range aggregate.Suppress(p, aggregate.Pool(p, all), nil, func(int) int { return 0 }).Panels() {
+	for _, panel := range aggregate.Suppress(p, all, nil, func(int) int { return 0 }).Panels() {
 		body, err := wire.Encode(panel)
 		if err != nil {
 			t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/rs/zerolog"
 
+	"github.com/trialwatch/trialwatch/consumers/wire"
 	"github.com/trialwatch/trialwatch/rules"
 	"github.com/trialwatch/trialwatch/rules/aggregate"
 	"github.com/trialwatch/trialwatch/rules/alert"
@@ -138,16 +139,11 @@ func (h *Hub) Alert(data []byte) error {
 	if h.opts.Pooled {
 		return errors.New("alert: not for this page")
 	}
-	var ce struct {
-		Data struct {
-			alert.Event
-			Evidence passed `json:"evidence"` // not shown here, and most of the size
-		} `json:"data"`
-	}
-	if err := json.Unmarshal(data, &ce); err != nil {
+	var ce wire.CloudEvent
+	if err := json.Unmarshal(data, &ce, withoutEvidence); err != nil {
 		return fmt.Errorf("alert: %w", err)
 	}
-	e := ce.Data.Event
+	e := ce.Data
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.told++
@@ -167,11 +163,8 @@ func (h *Hub) Alert(data []byte) error {
 	return nil
 }
 
-// passed is a value that is read by nobody.
-type passed struct{}
-
-// UnmarshalJSONFrom leaves it unread.
-func (passed) UnmarshalJSONFrom(d *jsontext.Decoder) error { return d.SkipValue() }
+// withoutEvidence leaves the evidence of an alert unread: it is most of the size, and not shown here.
+var withoutEvidence = json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ *[]rules.Evidence) error { return d.SkipValue() }))
 
 // tell wakes the open pages. The caller holds the lock.
 func (h *Hub) tell() {
