@@ -457,19 +457,7 @@ func startEmbedded(t *testing.T) *app.App {
 	}
 	o := app.DefaultOptions()
 	o.DataDir, o.Protocols, o.Listen = t.TempDir(), []*protocol.Protocol{p}, "127.0.0.1:0"
-	a, err := app.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := a.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := a.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return started(t, o)
 }
 
 // TestSharedDataDirectory: with an external broker processes may share a data directory, and may start at the same moment.

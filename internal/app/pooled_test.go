@@ -35,18 +35,7 @@ func TestPooledListener(t *testing.T) {
 	o.DataDir, o.Protocols, o.Listen, o.ListenPooled, o.Unsynced, o.TrustReceivedAt = t.TempDir(), []*protocol.Protocol{p}, "127.0.0.1:0", "127.0.0.1:0", true, true
 	cohort := sim.Cohort(sim.Config{Seed: 7, PatientsPerArm: 3})
 	o.Clock = consumers.NewClock(cohort[len(cohort)-1].At.Add(time.Minute), 1)
-	a, err := app.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := a.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := a.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	a := started(t, o)
 	get := func(addr, path string) (int, string) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
 		if err != nil {

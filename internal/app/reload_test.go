@@ -90,18 +90,7 @@ func TestChangedFiles(t *testing.T) {
 	hangUp := make(chan os.Signal, 1)
 	o := app.DefaultOptions()
 	o.DataDir, o.Protocols, o.Listen, o.Files, o.Reload, o.Logger = t.TempDir(), []*protocol.Protocol{p}, "127.0.0.1:0", app.Files{Protocols: []string{file}}, hangUp, zerolog.New(&log)
-	a, err := app.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := a.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := a.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	a := started(t, o)
 	get := func(path string) string {
 		resp, err := http.Get("http://" + a.Addr() + path)
 		if err != nil {
