@@ -15,18 +15,18 @@ import (
 type codeSet struct {
 	goType reflect.Type
 	once   sync.Once
-	number map[string]int32
-	field  int // of the value in the struct
+	number table[int32] // by spelling
+	field  int          // of the value in the struct
 }
 
-// numbers are the codes by spelling.
-func (c *codeSet) numbers() map[string]int32 {
-	c.once.Do(c.fill)
-	return c.number
+// find returns the number of a code, 0 if there is no such code.
+func (c *codeSet) find(code []byte) int32 {
+	c.once.Do(c.build)
+	return c.number.find(code)
 }
 
-func (c *codeSet) fill() {
-	c.number = map[string]int32{}
+func (c *codeSet) build() {
+	numbers := map[string]int32{}
 	value := descriptorOf(c.goType).Fields().ByName("value")
 	c.field = fieldsByNumber(c.goType)[value.Number()]
 	values := value.Enum().Values()
@@ -43,8 +43,9 @@ func (c *codeSet) fill() {
 		if named := values.ByName(protoreflect.Name(strings.ReplaceAll(strings.ToUpper(code), "-", "_"))); named != nil {
 			v = named
 		}
-		if _, ok := c.number[code]; !ok && v.Number() != 0 {
-			c.number[code] = int32(v.Number())
+		if _, ok := numbers[code]; !ok && v.Number() != 0 {
+			numbers[code] = int32(v.Number())
 		}
 	}
+	c.number = newTable(numbers)
 }

@@ -16,8 +16,8 @@ func Forget(check string) (restore func()) {
 			p.required = nil
 			undo = append(undo, func() { p.required = kept })
 		case "targets":
-			for _, row := range p.names.rows {
-				if e := row.e; e != nil {
+			for _, row := range p.elements.rows {
+				if e := row.value; e != nil {
 					kept := e.targets
 					e.targets = nil
 					undo = append(undo, func() { e.targets = kept })
@@ -42,8 +42,9 @@ func CheckPlans() (messages int, problems []string) {
 		}
 		seen[p] = true
 		slots := map[uint8]bool{}
-		for _, row := range p.elements().rows {
-			name, e := row.name, row.e
+		p.fill()
+		for _, row := range p.elements.rows {
+			name, e := row.name, row.value
 			if e == nil {
 				continue
 			}
@@ -60,8 +61,10 @@ func CheckPlans() (messages int, problems []string) {
 			}
 		}
 	}
-	for _, a := range resourceTypes() {
-		visit(planOf(a.wrapper.Field(0).Type.Elem()))
+	for _, row := range resourceTypes().rows {
+		if row.value != nil {
+			visit(row.value.plan)
+		}
 	}
 	return len(seen), problems
 }

@@ -1,46 +1,77 @@
 package r4json
 
-// nameTable finds elements by name. A lookup in a Go map is a tenth of the whole decoding, most of it hashing; names of elements differ in their length
-// and in three of their bytes more often than not.
-type nameTable struct {
-	rows []nameRow // a power of two, half of it empty
+import "sync/atomic"
+
+// table finds what belongs to a name. A lookup in a Go map is a tenth of the whole decoding, most of it hashing; names of elements and codes differ in
+// their length and in three of their bytes more often than not.
+type table[V any] struct {
+	rows []row[V] // a power of two, at least half of it empty
 }
 
-type nameRow struct {
-	name string
-	e    *element
+type row[V any] struct {
+	name  string // "" if the row is empty
+	value V
 }
 
-func newNameTable(names map[string]*element) nameTable {
+func newTable[V any](values map[string]V) table[V] {
 	size := 4
-	for size < 2*len(names) {
+	for size < 2*len(values) {
 		size *= 2
 	}
-	t := nameTable{make([]nameRow, size)}
-	for name, e := range names {
-		i := t.start([]byte(name))
-		for t.rows[i].e != nil {
+	t := table[V]{make([]row[V], size)}
+	for name, v := range values {
+		i := start(name, size)
+		for t.rows[i].name != "" {
 			i = (i + 1) & (size - 1)
 		}
-		t.rows[i] = nameRow{name, e}
+		t.rows[i] = row[V]{name, v}
 	}
 	return t
 }
 
-// find returns the element of a name, nil if there is none.
-func (t *nameTable) find(name []byte) *element {
+// find returns the value of a name; none has the zero value.
+func (t *table[V]) find(name []byte) (v V) {
 	if len(name) == 0 {
-		return nil
+		return v
 	}
-	for i := t.start(name); ; i = (i + 1) & (len(t.rows) - 1) {
+	for i := start(name, len(t.rows)); ; i = (i + 1) & (len(t.rows) - 1) {
 		row := &t.rows[i]
-		if row.e == nil || row.name == string(name) {
-			return row.e
+		if row.name == string(name) {
+			return row.value
+		}
+		if row.name == "" {
+			return v
 		}
 	}
 }
 
-func (t *nameTable) start(name []byte) int {
+func start[S string | []byte](name S, size int) int {
 	n := len(name)
-	return (n*7 + int(name[0])*3 + int(name[n/2])*5 + int(name[n-1])*11) & (len(t.rows) - 1)
+	return (n*7 + int(name[0])*3 + int(name[n/2])*5 + int(name[n-1])*11) & (size - 1)
+}
+
+// guess is the element that a member of an object was the last time: the first of its message, or the one after another. A feed says the same in
+// the same order again and again, so most names are compared with one and not looked for. It is shared by all documents, and right or wrong without harm.
+type guess struct {
+	last atomic.Pointer[element]
+}
+
+// names reads the name of a member and the colon behind it, and returns the element.
+func (d *decoding) names(p *plan, g *guess) *element {
+	d.peek()
+	if e := g.last.Load(); e != nil && d.at+len(e.label) <= len(d.data) && string(d.data[d.at:d.at+len(e.label)]) == e.label {
+		d.at += len(e.label)
+		return e
+	}
+	name := d.name()
+	if name == nil {
+		return nil
+	}
+	e := p.elements.find(name)
+	if e == nil {
+		d.giveUp(UnknownElement)
+		return nil
+	}
+	g.last.Store(e)
+	return e
 }

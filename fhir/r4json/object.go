@@ -2,6 +2,7 @@ package r4json
 
 import (
 	"reflect"
+	"strings"
 	"time"
 )
 
@@ -12,6 +13,7 @@ type decoding struct {
 	known *interned
 	// target is the type that the reference now being read names, "" where it names none.
 	target string
+	piece  strings.Builder // what short strings are cut from: see copied
 }
 
 // beside is a "_value" that was passed and is read after all values: what it does to its primitive depends on the value.
@@ -25,14 +27,16 @@ func (d *decoding) object(p *plan, m reflect.Value) bool {
 	if !d.open('{') {
 		return false
 	}
-	names := p.elements()
+	p.fill()
 	var seen, seenBeside uint64
 	var later []beside
-	for name := d.member(true); name != nil; name = d.member(false) {
-		e := names.find(name)
+	next := p.first
+	for first := true; d.more(first, '}'); first = false {
+		e := d.names(p, next)
 		if e == nil {
-			return d.giveUp(UnknownElement)
+			return false
 		}
+		next = e.next
 		bit := uint64(1) << e.slot
 		if e.extension {
 			if seenBeside&bit != 0 {

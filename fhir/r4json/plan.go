@@ -13,9 +13,10 @@ import (
 // plan says how one message is read. It is made empty, and filled when a document first needs it: an extension alone reaches all types of FHIR, and
 // most of them never come.
 type plan struct {
-	goType reflect.Type // the generated struct
-	once   sync.Once
-	names  nameTable
+	goType   reflect.Type // the generated struct
+	once     sync.Once
+	elements table[*element] // by name
+	first    *guess
 	// required are the fields without which jsonformat refuses the message.
 	required []int
 }
@@ -33,6 +34,9 @@ type element struct {
 	plan      *plan        // of goType; of a primitive, for its id and extensions
 	codes     *codeSet     // of an enumerated code
 	targets   map[string]bool
+	class     class  // of its strings
+	label     string // `"name":`, as it is mostly written
+	next      *guess // the element after it
 }
 
 // plans are shared by all decoders, as the descriptors are: making those of the usual types takes tens of milliseconds.
@@ -52,17 +56,14 @@ func planOf(t reflect.Type) *plan {
 	return p
 }
 
-// elements are the elements by name.
-func (p *plan) elements() *nameTable {
-	p.once.Do(p.fill)
-	return &p.names
-}
-
 // maxSlots is the number of bits for noticing what comes twice; the last is that of resourceType. No R4 message has more elements: a test says so.
 const maxSlots = 64
 
-// fill makes the plan from the descriptor. Of two elements with one name the later wins, as it does in jsonformat.
-func (p *plan) fill() {
+// fill makes the plan, unless it has been made.
+func (p *plan) fill() { p.once.Do(p.build) }
+
+// build makes the plan from the descriptor. Of two elements with one name the later wins, as it does in jsonformat.
+func (p *plan) build() {
 	names := elementNames{}
 	d := descriptorOf(p.goType)
 	inStruct := fieldsByNumber(p.goType)
@@ -91,7 +92,11 @@ func (p *plan) fill() {
 	if isResource(d) {
 		names["resourceType"] = &element{kind: kindResourceType, slot: maxSlots - 1}
 	}
-	p.names = newNameTable(names)
+	for name, e := range names {
+		e.label, e.next = `"`+name+`":`, &guess{}
+	}
+	p.first = &guess{}
+	p.elements = newTable(names)
 }
 
 // elementNames are the elements of a message in the making.
@@ -142,6 +147,7 @@ func newElement(f protoreflect.FieldDescriptor, t reflect.Type, at int, slot uin
 	if e.kind != kindContained && e.kind != kindResource {
 		e.plan = planOf(e.goType)
 	}
+	e.class = classOf(f, e.kind)
 	switch e.kind {
 	case kindEnum:
 		e.codes = &codeSet{goType: e.goType}
@@ -149,6 +155,28 @@ func newElement(f protoreflect.FieldDescriptor, t reflect.Type, at int, slot uin
 		e.targets = targets(f)
 	}
 	return e
+}
+
+// classOf says whether a field is one where a feed repeats itself.
+func classOf(f protoreflect.FieldDescriptor, k kind) class {
+	switch k {
+	case kindURI, kindURL, kindCanonical:
+		return classURI
+	case kindCode:
+		return classCode
+	case kindString:
+		if labels[f.FullName()] {
+			return classLabel
+		}
+	}
+	return classNone
+}
+
+// labels are strings that say of a code or quantity what it is, and nothing of a person.
+var labels = map[protoreflect.FullName]bool{
+	"google.fhir.r4.core.Coding.display":      true,
+	"google.fhir.r4.core.Quantity.unit":       true,
+	"google.fhir.r4.core.SimpleQuantity.unit": true,
 }
 
 // targets are the resource types that a reference may name; nil for any.

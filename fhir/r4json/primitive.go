@@ -28,7 +28,7 @@ func (d *decoding) primitive(e *element, m reflect.Value) bool {
 		return ok && e.put(m, reflect.ValueOf(&dtpb.UnsignedInt{Value: uint32(x)}))
 	case kindDecimal: // it stays as it is written
 		x, ok := d.number()
-		return ok && e.put(m, reflect.ValueOf(&dtpb.Decimal{Value: string(x)}))
+		return ok && e.put(m, reflect.ValueOf(&dtpb.Decimal{Value: d.copied(x)}))
 	case kindDate, kindDateTime, kindInstant, kindTime:
 		return d.temporal(e, m)
 	case kindBase64:
@@ -44,10 +44,10 @@ func (d *decoding) primitive(e *element, m reflect.Value) bool {
 func (d *decoding) stringLike(e *element, m reflect.Value) bool {
 	var s string
 	var ok bool
-	if e.kind >= kindURI && e.kind <= kindCode {
-		s, ok = d.repeated()
-	} else {
+	if e.class == classNone {
 		s, ok = d.text()
+	} else {
+		s, ok = d.repeated(e.class)
 	}
 	if !ok {
 		return false
@@ -63,13 +63,13 @@ func (d *decoding) stringLike(e *element, m reflect.Value) bool {
 		}
 		return e.put(m, reflect.ValueOf(&dtpb.Xhtml{Value: s}))
 	case kindURI:
-		return d.sure(validURI(s)) && e.put(m, reflect.ValueOf(&dtpb.Uri{Value: s}))
+		return e.put(m, reflect.ValueOf(&dtpb.Uri{Value: s}))
 	case kindURL:
-		return d.sure(validURI(s)) && e.put(m, reflect.ValueOf(&dtpb.Url{Value: s}))
+		return e.put(m, reflect.ValueOf(&dtpb.Url{Value: s}))
 	case kindCanonical:
-		return d.sure(validURI(s)) && e.put(m, reflect.ValueOf(&dtpb.Canonical{Value: s}))
+		return e.put(m, reflect.ValueOf(&dtpb.Canonical{Value: s}))
 	case kindCode:
-		return d.sure(validCode(s)) && e.put(m, reflect.ValueOf(&dtpb.Code{Value: s}))
+		return e.put(m, reflect.ValueOf(&dtpb.Code{Value: s}))
 	case kindID:
 		return d.sure(validID(s)) && e.put(m, reflect.ValueOf(&dtpb.Id{Value: s}))
 	case kindOID:
@@ -137,8 +137,8 @@ func (d *decoding) code(e *element, m reflect.Value) bool {
 	if !ok {
 		return false
 	}
-	n, ok := e.codes.numbers()[string(raw)]
-	if !ok {
+	n := e.codes.find(raw)
+	if n == 0 {
 		return d.giveUp(Value)
 	}
 	x := reflect.New(e.goType)

@@ -17,7 +17,7 @@ type namedType struct {
 }
 
 // referenceTypes are the resource types that a reference can name, each as a member of the oneof in Reference.
-var referenceTypes = sync.OnceValue(func() map[string]*namedType {
+var referenceTypes = sync.OnceValue(func() table[*namedType] {
 	m := map[string]*namedType{}
 	choices := alternatives(referenceType, 0)
 	fields := descriptorOf(referenceType).Fields()
@@ -26,7 +26,7 @@ var referenceTypes = sync.OnceValue(func() map[string]*namedType {
 			m[typ] = &namedType{choices[fields.Get(i).Number()], typ}
 		}
 	}
-	return m
+	return newTable(m)
 })
 
 // referenceTo reads a Reference, and checks that it names what the element may refer to.
@@ -62,11 +62,12 @@ func (d *decoding) literalReference(m reflect.Value) bool {
 		r.Reference = &dtpb.Reference_Uri{Uri: &dtpb.String{Value: string(raw)}}
 		return true
 	}
-	a := referenceTypes()[string(typ)]
+	types := referenceTypes()
+	a := types.find(typ)
 	if a == nil { // jsonformat keeps it as a URI, or refuses it if another version of FHIR has the type
 		return d.giveUp(Reference)
 	}
-	target := &dtpb.ReferenceId{Value: string(id)}
+	target := &dtpb.ReferenceId{Value: d.copied(id)}
 	if history != nil {
 		version := string(history)
 		if !validID(version) {
@@ -76,7 +77,7 @@ func (d *decoding) literalReference(m reflect.Value) bool {
 	}
 	wrapper := reflect.New(a.wrapper)
 	wrapper.Elem().Field(0).Set(reflect.ValueOf(target))
-	m.Field(a.oneof).Set(wrapper)
+	assign(&r.Reference, wrapper.Interface())
 	d.target = a.target
 	return true
 }

@@ -8,16 +8,23 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// resourceTypes are the resources of R4 by type, each as a member of the oneof in ContainedResource.
-var resourceTypes = sync.OnceValue(func() map[string]*alternative {
-	m := map[string]*alternative{}
+// resourceType is a resource of R4, as a member of the oneof in ContainedResource.
+type resourceType struct {
+	*alternative
+	plan *plan
+}
+
+// resourceTypes are the resources of R4 by type.
+var resourceTypes = sync.OnceValue(func() table[*resourceType] {
+	m := map[string]*resourceType{}
 	holder := reflect.TypeFor[rpb.ContainedResource]()
 	choices := alternatives(holder, 0)
 	fields := descriptorOf(holder).Fields()
 	for i := range fields.Len() {
-		m[string(fields.Get(i).Message().Name())] = choices[fields.Get(i).Number()]
+		a := choices[fields.Get(i).Number()]
+		m[string(fields.Get(i).Message().Name())] = &resourceType{a, planOf(a.wrapper.Field(0).Type.Elem())}
 	}
-	return m
+	return newTable(m)
 })
 
 // document reads a whole document: one resource, and nothing after it.
@@ -38,16 +45,16 @@ func (d *decoding) resource(r *rpb.ContainedResource) bool {
 	if !ok {
 		return false
 	}
-	a := resourceTypes()[string(typ)]
+	types := resourceTypes()
+	a := types.find(typ)
 	if a == nil {
 		return d.giveUp(ResourceType)
 	}
 	wrapper := reflect.New(a.wrapper)
-	reflect.ValueOf(r).Elem().Field(a.oneof).Set(wrapper)
-	value := wrapper.Elem().Field(0)
-	x := reflect.New(value.Type().Elem())
-	value.Set(x)
-	return d.object(planOf(x.Elem().Type()), x.Elem())
+	assign(&r.OneofResource, wrapper.Interface())
+	x := reflect.New(a.plan.goType)
+	wrapper.Elem().Field(0).Set(x)
+	return d.object(a.plan, x.Elem())
 }
 
 // typeAhead finds the resourceType of the object that comes next, and stays before it. It mostly stands first; where it does not, what comes before it

@@ -81,6 +81,11 @@ func (s *scanner) member(first bool) []byte {
 	if !s.more(first, '}') {
 		return nil
 	}
+	return s.name()
+}
+
+// name reads the name of a member and the colon after it.
+func (s *scanner) name() []byte {
 	if s.peek() != '"' {
 		s.giveUp(Syntax)
 		return nil

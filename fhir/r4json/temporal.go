@@ -194,9 +194,10 @@ func (d *decoding) offset(b []byte) (zone string, seconds int, ok bool) {
 		if seconds == 0 {
 			return "+00:00", 0, true
 		}
-		return d.known.get(b), -seconds, true
+		seconds = -seconds
 	}
-	return d.known.get(b), seconds, true
+	zone, ok = d.known.get(b, classLabel)
+	return zone, seconds, ok
 }
 
 // two reads two digits.
