@@ -9,6 +9,14 @@ import (
 	"github.com/trialwatch/trialwatch/fhir/internal/jsonscan"
 )
 
+// digest is [digestOf] of the resource whose bytes are given, where they are known to be without blanks already.
+func (d *document) digest(raw []byte) string {
+	if d.compact {
+		return sum(raw)
+	}
+	return digestOf(raw)
+}
+
 // digestOf is the SHA-256 of a resource without insignificant blanks, so that a repetition in another layout is a repetition. The resource has passed the
 // pre-scan.
 func digestOf(raw []byte) string {

@@ -89,7 +89,7 @@ func (h *head) lookVersion(raw []byte) *problem {
 		}
 		h.version.LastUpdated = t.Start
 	}
-	h.version.Digest = digestOf(raw)
+	h.version.Digest = h.doc.digest(raw)
 	return nil
 }
 

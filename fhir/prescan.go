@@ -14,6 +14,7 @@ import (
 // document is a JSON object whose members have been checked but not parsed.
 type document struct {
 	members []member
+	compact bool // known to have no blanks between its tokens
 }
 
 // member is one top-level member: its name without quotes and the bytes of its value.

@@ -33,6 +33,9 @@ func agree(t *testing.T, data []byte, lim Limits) (quick bool) {
 	if err := compact.Compact(); err != nil || !bytes.Equal(compact, appendCompact(nil, data)) {
 		t.Errorf("compacted otherwise (%v): %.3000q", err, data)
 	}
+	if doc.digest(data) != sum(compact) {
+		t.Errorf("another digest than without blanks: %.3000q", data)
+	}
 	return true
 }
 
