@@ -59,9 +59,13 @@ type guess struct {
 // names reads the name of a member and the colon behind it, and returns the element.
 func (d *decoding) names(p *plan, g *guess) *element {
 	d.peek()
-	if e := g.last.Load(); e != nil && d.at+len(e.label) <= len(d.data) && string(d.data[d.at:d.at+len(e.label)]) == e.label {
-		d.at += len(e.label)
-		return e
+	last := g.last.Load()
+	if last != nil && d.at+len(last.quoted) <= len(d.data) && string(d.data[d.at:d.at+len(last.quoted)]) == last.quoted {
+		d.at += len(last.quoted)
+		if !d.colon() {
+			return nil
+		}
+		return last
 	}
 	name := d.name()
 	if name == nil {

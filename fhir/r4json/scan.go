@@ -98,12 +98,18 @@ func (s *scanner) name() []byte {
 		s.giveUp(UnknownElement)
 		return nil
 	}
-	if s.peek() != ':' {
-		s.giveUp(Syntax)
+	if !s.colon() {
 		return nil
 	}
-	s.at++
 	return name
+}
+
+func (s *scanner) colon() bool {
+	if s.peek() != ':' {
+		return s.giveUp(Syntax)
+	}
+	s.at++
+	return true
 }
 
 // quoted reads a string and returns what is between the quotes. It is plain if it has no escapes; it is valid UTF-8 in any case.

@@ -70,6 +70,9 @@ func (d *decoding) repeated(c class) (string, bool) {
 func (d *decoding) unescaped(raw []byte) (string, bool) {
 	var short [256]byte // most are
 	out := short[:0]
+	if len(raw) > len(short) {
+		out = make([]byte, 0, len(raw))
+	}
 	for {
 		at := bytes.IndexByte(raw, '\\')
 		if at < 0 {
