@@ -36,6 +36,17 @@ func special(eight uint64) uint64 {
 	return (eight | below | (quote-ones)&^quote | (backslash-ones)&^backslash) & high
 }
 
+// plain returns a number of bytes at the beginning, a multiple of 32, that all stand for themselves within a string.
+func plain(data []byte) (n int) {
+	for ; n+32 <= len(data); n += 32 {
+		b := data[n : n+32]
+		if special(binary.LittleEndian.Uint64(b))|special(binary.LittleEndian.Uint64(b[8:]))|special(binary.LittleEndian.Uint64(b[16:]))|special(binary.LittleEndian.Uint64(b[24:])) != 0 {
+			break
+		}
+	}
+	return n
+}
+
 // String reads the string whose opening quote is at data[at], and returns the place behind its closing quote. What stands behind a backslash is not looked
 // at: see [Escaped].
 func String(data []byte, at int) (end int, escapes bool, f Fault) {
@@ -45,6 +56,9 @@ func String(data []byte, at int) (end int, escapes bool, f Fault) {
 			marks := special(binary.LittleEndian.Uint64(data[i:]))
 			if marks == 0 {
 				i += 7
+				if i-at > 64 { // a long one: a document in base64, a narrative
+					i += plain(data[i+1:])
+				}
 				continue
 			}
 			i += bits.TrailingZeros64(marks) / 8

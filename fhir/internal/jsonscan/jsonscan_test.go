@@ -20,9 +20,9 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// Every byte at every place among eight and more.
+// Every byte at every place among eight and more, and in a string so long that it is read by 32.
 func TestStringBytes(t *testing.T) {
-	for length := range 20 {
+	for length := range 140 {
 		for at := range length {
 			for c := range 256 {
 				s := []byte(`"` + strings.Repeat("x", length) + `"  `)
