@@ -20,7 +20,7 @@ func BenchmarkRatios(b *testing.B) {
 		"Observation": {all["observation.lab.json"]}, "MedicationAdministration": {all["medicationadministration.dose.json"]},
 	}
 	for _, name := range []string{"Observation", "MedicationAdministration"} {
-		b.Run("of="+name, func(b *testing.B) { ratios(b, sets[name], 500, true) })
+		b.Run("of="+name, func(b *testing.B) { ratios(b, sets[name], 1000, true) })
 	}
 	b.Run("of=corpora", func(b *testing.B) {
 		documents := map[string][][]byte{}
@@ -36,7 +36,7 @@ func BenchmarkRatios(b *testing.B) {
 	})
 }
 
-const rounds = 7
+const rounds = 15 // a median of fewer moves with the machine's other work
 
 func ratios(b *testing.B, documents [][]byte, times int, handmade bool) {
 	d, u := newDecoder(b), judge(b)
