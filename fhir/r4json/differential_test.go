@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/fhir/go/fhirversion"
@@ -230,5 +232,40 @@ func TestGivenUp(t *testing.T) {
 		if reason, err := differ(d, u, []byte(row.data)); err != nil || reason != row.want {
 			t.Errorf("%.100s: %s, want %s; %v", row.data, reason, row.want, err)
 		}
+	}
+}
+
+// What a decoder remembers of other documents makes no difference, whoever uses it meanwhile: what was said as the display of a code is not thereby a
+// code or a URI, and members may come in any order.
+func TestMemoryMakesNoDifference(t *testing.T) {
+	d, u := newDecoder(t), judge(t)
+	words := []string{"a  b", " x", "x ", "x", "a b", "http://[", "%zz", "http://a b", "http://loinc.org", "a\\u0020\\u0020b", "+01:00", "https://g.co/fhir/x"}
+	var wg sync.WaitGroup
+	var decoded atomic.Int64
+	for worker := range uint64(4) {
+		wg.Go(func() {
+			rnd := rand.New(rand.NewPCG(worker, 5))
+			for range 2000 {
+				members := []string{}
+				for _, name := range []string{"system", "code", "display", "version"} {
+					if rnd.IntN(4) > 0 {
+						members = append(members, fmt.Sprintf(`"%s":"%s"`, name, words[rnd.IntN(len(words))]))
+					}
+				}
+				rnd.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+				data := `{"resourceType":"Basic","code":{"coding":[{` + strings.Join(members, []string{",", " , "}[rnd.IntN(2)]) + `}]}}`
+				reason, err := differ(d, u, []byte(data))
+				if err != nil {
+					t.Errorf("%s: %v", data, err)
+				}
+				if reason == r4json.None {
+					decoded.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := decoded.Load(); n < 1000 {
+		t.Errorf("only %d of 8000 were decoded: nothing is shown by the others", n)
 	}
 }
