@@ -97,11 +97,9 @@ func (a *Aggregate) run(ctx context.Context) error {
 		return err
 	}
 	defer standings.stop()
-	left := pending // of what was there at the start: the half of it would be told, and taken back
+	at := place{pending: pending, left: pending}
 	patients := map[string]wire.PatientStanding{}
 	boards := map[*protocol.Protocol]*aggregate.Board{}
-	through := uint64(0)
-	whole := false // no commit of a site is half read
 	var toldThrough uint64
 	var toldBy *[]*protocol.Protocol
 	take := func(m jetstream.Msg) error {
@@ -109,8 +107,7 @@ func (a *Aggregate) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		through, pending, left = meta.Sequence.Stream, meta.NumPending, left-min(left, 1)
-		if whole = strings.HasPrefix(m.Subject(), "checkpoints."); whole {
+		if at.move(m.Subject(), meta); at.whole {
 			return teller.take(m)
 		}
 		var st wire.PatientStanding
@@ -136,22 +133,41 @@ func (a *Aggregate) run(ctx context.Context) error {
 				return err
 			}
 		case <-tick.C:
-			if pending > 1000 {
-				continue // still reading what was there: half a cohort is not worth showing
+			if !at.showable() {
+				continue
 			}
 			// All that is judged came with a message: without a new one there is nothing to tell.
-			if protocols := a.protocols.Load(); left == 0 && whole && (through != toldThrough || protocols != toldBy) {
-				if err := teller.tell(ctx, *protocols, patients, through); err != nil {
+			if protocols := a.protocols.Load(); at.judgeable() && (at.through != toldThrough || protocols != toldBy) {
+				if err := teller.tell(ctx, *protocols, patients, at.through); err != nil {
 					return err
 				}
-				toldThrough, toldBy = through, protocols
+				toldThrough, toldBy = at.through, protocols
 			}
-			if err := a.publish(ctx, boardsOf(*a.protocols.Load(), boards, patients), through, published); err != nil {
+			if err := a.publish(ctx, boardsOf(*a.protocols.Load(), boards, patients), at.through, published); err != nil {
 				return err
 			}
 		}
 	}
 }
+
+// place is how far OUT has been read.
+type place struct {
+	through uint64 // sequence
+	pending uint64 // messages behind it
+	left    uint64 // of what was there at the start
+	whole   bool   // no commit of a site is half read: the checkpoint is the last of each
+}
+
+func (p *place) move(subject string, meta *jetstream.MsgMetadata) {
+	p.through, p.pending, p.left = meta.Sequence.Stream, meta.NumPending, p.left-min(p.left, 1)
+	p.whole = strings.HasPrefix(subject, "checkpoints.")
+}
+
+// showable reports whether panels are worth showing: half a cohort is not.
+func (p *place) showable() bool { return p.pending <= 1000 }
+
+// judgeable reports whether the trial may be judged: what is told of the half of what was there would be taken back.
+func (p *place) judgeable() bool { return p.left == 0 && p.whole }
 
 // withoutTold leaves the alerts of a standing unread, which are most of it: they are the watch's memory, not the aggregate's.
 var withoutTold = json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ *[]alert.Told) error { return d.SkipValue() }))
