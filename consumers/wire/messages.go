@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/trialwatch/trialwatch/rules/alert"
@@ -78,11 +79,16 @@ type TrialStanding struct {
 
 // Encode writes JSON without HTML escapes, so that a person reads "<0.1" and not "\u003c0.1".
 func Encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+	b := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(b)
+	b.Reset()
+	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		return nil, err
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
 }
+
+// buffers are room in which messages are written, so that each is allocated once and in its size.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

@@ -6,7 +6,6 @@
 package alert
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -289,10 +288,9 @@ func sameEvidence(a, b []rules.Evidence) bool {
 }
 
 func sum(f rules.Finding) string {
-	var b bytes.Buffer
-	if err := json.NewEncoder(&b).Encode(f); err != nil {
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(f); err != nil {
 		panic("alert: a finding is plain data: " + err.Error())
 	}
-	h := sha256.Sum256(b.Bytes())
-	return hex.EncodeToString(h[:16])
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
