@@ -6,6 +6,7 @@
 package timeline
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"time"
@@ -50,6 +51,10 @@ func (r *Ref) UnmarshalJSON(data []byte) error {
 			return err
 		}
 		*r = RefOf(was.Type, was.ID)
+		return nil
+	}
+	if n := len(data); n >= 2 && data[0] == '"' && bytes.IndexByte(data, '\\') < 0 { // as all are
+		*r = Ref(data[1 : n-1])
 		return nil
 	}
 	return json.Unmarshal(data, (*string)(r))

@@ -156,7 +156,7 @@ func TestSeriesIsInClinicalTime(t *testing.T) {
 
 // Facts are stored: what was stored in another shape is still read.
 func TestRefAsStored(t *testing.T) {
-	for _, stored := range []string{`"Observation/anc-1"`, `{"type":"Observation","id":"anc-1"}`} {
+	for _, stored := range []string{`"Observation/anc-1"`, `"Observation\u002fanc-1"`, `{"type":"Observation","id":"anc-1"}`} {
 		var r timeline.Ref
 		if err := json.Unmarshal([]byte(stored), &r); err != nil || r != timeline.RefOf("Observation", "anc-1") || r.Type() != "Observation" || r.ID() != "anc-1" {
 			t.Errorf("%s: %q of type %q with id %q, %v", stored, r, r.Type(), r.ID(), err)
