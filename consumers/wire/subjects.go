@@ -102,15 +102,15 @@ func Pooling(study string) string { return "pooling." + Token(study) }
 
 // Site returns the site of a subject of ours: its second token (the third of an alert's), unescaped.
 func Site(subject string) string {
-	parts := strings.Split(subject, ".")
-	i := 1
-	if parts[0] == "alerts" {
-		i = 2
+	kind, rest, more := strings.Cut(subject, ".")
+	if kind == "alerts" {
+		_, rest, more = strings.Cut(rest, ".")
 	}
-	if i >= len(parts) {
+	if !more {
 		return ""
 	}
-	return Untoken(parts[i])
+	token, _, _ := strings.Cut(rest, ".")
+	return Untoken(token)
 }
 
 // Token escapes a text to one token of a subject: every byte outside [A-Za-z0-9_:-] as ~XX, an empty text as "~".
@@ -137,6 +137,9 @@ func Token(s string) string {
 func Untoken(s string) string {
 	if s == "~" {
 		return ""
+	}
+	if strings.IndexByte(s, '~') < 0 {
+		return s
 	}
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
