@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 
 	"github.com/trialwatch/trialwatch/fhir/internal/jsonscan"
@@ -184,10 +185,8 @@ func (q *quick) member(depth, first int) bool {
 	if !ok {
 		return false
 	}
-	for _, other := range q.names[first:] {
-		if other == name {
-			return false
-		}
+	if slices.Contains(q.names[first:], name) {
+		return false
 	}
 	q.names = append(q.names, name)
 	q.at++
