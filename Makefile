@@ -49,7 +49,8 @@ oracle: ## asks R again what the statistics are, and compares
 	Rscript rules/stat/testdata/oracle.R > dist/oracle.ndjson && mv dist/oracle.ndjson rules/stat/testdata/oracle.ndjson
 	go test -count=1 -v -run AgreesWithR ./rules/stat
 
-mutation: ## changes every threshold, window and comparator of the shipped protocol, one at a time: a scenario must notice each
+mutation: ## changes every threshold, window and comparator of both shipped protocols, one at a time: a scenario must notice each
+	go run ./cmd/trialwatch protocol mutate deployments/protocols/osi-daily
 	go run ./cmd/trialwatch protocol mutate deployments/protocols/til-il2
 
 REPORT = dist/report
