@@ -17,7 +17,10 @@ import (
 	"github.com/trialwatch/trialwatch/rules/protocol"
 )
 
-const shipped = "../../deployments/protocols/til-il2"
+const (
+	shipped = "../../deployments/protocols/til-il2"
+	second  = "../../deployments/protocols/osi-daily"
+)
 
 // TestOf takes one part of a protocol after the other and lists all that becomes of it: what changes, and where.
 func TestOf(t *testing.T) {
@@ -97,13 +100,13 @@ func TestOf(t *testing.T) {
 	}
 }
 
-func load(t *testing.T) (*scenario.Runner, []*scenario.Scenario, []mutation.Mutant) {
+func load(t *testing.T, dir string) (*scenario.Runner, []*scenario.Scenario, []mutation.Mutant) {
 	t.Helper()
-	text, err := os.ReadFile(shipped + "/protocol.yaml")
+	text, err := os.ReadFile(dir + "/protocol.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob(shipped + "/scenarios/*.txtar")
+	files, err := filepath.Glob(dir + "/scenarios/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scenarios beside the protocol (%v)", err)
 	}
@@ -131,7 +134,7 @@ func load(t *testing.T) (*scenario.Runner, []*scenario.Scenario, []mutation.Muta
 
 // TestPlacesOfMutants: line and column of every change of the shipped protocol are those of what differs, and nothing but that line, or lines that are left out, differs.
 func TestPlacesOfMutants(t *testing.T) {
-	r, _, mutants := load(t)
+	r, _, mutants := load(t, shipped)
 	if len(mutants) < 500 {
 		t.Fatalf("only %d changes: the walk no longer sees the protocol", len(mutants))
 	}
@@ -152,30 +155,38 @@ func TestPlacesOfMutants(t *testing.T) {
 	}
 }
 
-// TestSampleIsNoticed tries some changes of the shipped protocol; make mutation tries all.
-func TestSampleIsNoticed(t *testing.T) {
-	r, stories, mutants := load(t)
-	verdicts, err := mutation.Run(r, stories, mutation.Sample(mutants, 40, rand.New(rand.NewPCG(1, 1))))
+// TestChangesAreNoticed tries some changes of the first trial's protocol and all of the second's, which is small; make mutation tries all of both.
+func TestChangesAreNoticed(t *testing.T) {
+	r, stories, mutants := load(t, shipped)
+	noticed(t, r, stories, mutation.Sample(mutants, 40, rand.New(rand.NewPCG(1, 1))), 20)
+	r, stories, mutants = load(t, second)
+	noticed(t, r, stories, mutants, 80)
+}
+
+// noticed holds that no change survives, and that at least so many were noticed.
+func noticed(t *testing.T, r *scenario.Runner, stories []*scenario.Scenario, mutants []mutation.Mutant, least int) {
+	t.Helper()
+	verdicts, err := mutation.Run(r, stories, mutants)
 	if err != nil {
 		t.Fatal(err)
 	}
-	noticed := 0
+	n := 0
 	for i := range verdicts {
 		switch v := &verdicts[i]; {
 		case v.Survives():
 			t.Errorf("line %d: %s: no scenario notices", v.Line, v.Name())
 		case v.Noticed != "":
-			noticed++
+			n++
 		}
 	}
-	if noticed < 20 {
-		t.Fatalf("only %d of the sample lint: it says too little", noticed)
+	if n < least {
+		t.Errorf("only %d of %d were noticed: the others do not lint, and say too little", n, len(mutants))
 	}
 }
 
 // TestRun: a change that a story notices, one that no story does, one that nobody could run, and one that says the same.
 func TestRun(t *testing.T) {
-	r, stories, mutants := load(t)
+	r, stories, mutants := load(t, shipped)
 	want := map[string]string{
 		"regimens[arm-1/il2].missedAfter: PT2H → PT2H1M":                "noticed",
 		"regimens[arm-1/il2].every: left out":                           "invalid",
