@@ -1,6 +1,9 @@
 package r4json
 
-import "sync/atomic"
+import (
+	"bytes"
+	"sync/atomic"
+)
 
 // table finds what belongs to a name. A lookup in a Go map is a tenth of the whole decoding, most of it hashing; names of elements and codes differ in
 // their length and in three of their bytes more often than not.
@@ -56,11 +59,10 @@ type guess struct {
 	last atomic.Pointer[element]
 }
 
-// names reads the name of a member and the colon behind it, and returns the element.
-func (d *decoding) names(p *plan, g *guess) *element {
+// named reads the name of a member and the colon behind it, and returns the element.
+func (d *decoding) named(p *plan, g *guess) *element {
 	d.peek()
-	last := g.last.Load()
-	if last != nil && d.at+len(last.quoted) <= len(d.data) && string(d.data[d.at:d.at+len(last.quoted)]) == last.quoted {
+	if last := g.last.Load(); last != nil && bytes.HasPrefix(d.data[d.at:], last.quoted) {
 		d.at += len(last.quoted)
 		if !d.colon() {
 			return nil

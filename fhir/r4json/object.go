@@ -32,7 +32,7 @@ func (d *decoding) object(p *plan, m reflect.Value) bool {
 	var later []beside
 	next := p.first
 	for first := true; d.more(first, '}'); first = false {
-		e := d.names(p, next)
+		e := d.named(p, next)
 		if e == nil {
 			return false
 		}

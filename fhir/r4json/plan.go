@@ -35,7 +35,7 @@ type element struct {
 	codes     *codeSet     // of an enumerated code
 	targets   map[string]bool
 	class     class  // of its strings
-	quoted    string // the name in quotes
+	quoted    []byte // the name in quotes
 	next      *guess // the element after it
 }
 
@@ -93,7 +93,7 @@ func (p *plan) build() {
 		names["resourceType"] = &element{kind: kindResourceType, slot: maxSlots - 1}
 	}
 	for name, e := range names {
-		e.quoted, e.next = `"`+name+`"`, &guess{}
+		e.quoted, e.next = []byte(`"`+name+`"`), &guess{}
 	}
 	p.first = &guess{}
 	p.elements = newTable(names)
