@@ -203,11 +203,10 @@ func (q *quick) member(depth, first int) bool {
 
 // name returns the name of a member, if there is nothing to be said against it.
 func (q *quick) name(text []byte) (string, bool) {
-	n := len(text)
-	if n == 0 {
+	if len(text) == 0 {
 		return "", true
 	}
-	usual := &q.usual[uint8(n*7+int(text[0])*3+int(text[n/2])*5+int(text[n-1])*11)]
+	usual := &q.usual[uint8(jsonscan.Mix(text))]
 	if *usual == string(text) {
 		return *usual, true
 	}

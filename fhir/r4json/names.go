@@ -3,10 +3,11 @@ package r4json
 import (
 	"bytes"
 	"sync/atomic"
+
+	"github.com/trialwatch/trialwatch/fhir/internal/jsonscan"
 )
 
-// table finds what belongs to a name. A lookup in a Go map is a tenth of the whole decoding, most of it hashing; names of elements and codes differ in
-// their length and in three of their bytes more often than not.
+// table finds what belongs to a name. A lookup in a Go map is a tenth of the whole decoding, most of it hashing.
 type table[V any] struct {
 	rows []row[V] // a power of two, at least half of it empty
 }
@@ -23,7 +24,7 @@ func newTable[V any](values map[string]V) table[V] {
 	}
 	t := table[V]{make([]row[V], size)}
 	for name, v := range values {
-		i := start(name, size)
+		i := jsonscan.Mix(name) & (size - 1)
 		for t.rows[i].name != "" {
 			i = (i + 1) & (size - 1)
 		}
@@ -37,7 +38,7 @@ func (t *table[V]) find(name []byte) (v V) {
 	if len(name) == 0 {
 		return v
 	}
-	for i := start(name, len(t.rows)); ; i = (i + 1) & (len(t.rows) - 1) {
+	for i := jsonscan.Mix(name) & (len(t.rows) - 1); ; i = (i + 1) & (len(t.rows) - 1) {
 		row := &t.rows[i]
 		if row.name == string(name) {
 			return row.value
@@ -46,11 +47,6 @@ func (t *table[V]) find(name []byte) (v V) {
 			return v
 		}
 	}
-}
-
-func start[S string | []byte](name S, size int) int {
-	n := len(name)
-	return (n*7 + int(name[0])*3 + int(name[n/2])*5 + int(name[n-1])*11) & (size - 1)
 }
 
 // guess is the element that a member of an object was the last time: the first of its message, or the one after another. A feed says the same in
